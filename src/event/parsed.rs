@@ -1,0 +1,231 @@
+//! What a parser found in a batch: columns, which rows are JSON objects, and
+//! the field lists of the others.
+
+use std::sync::Arc;
+
+use super::{Bits, Cell, Column, ColumnKind, Defs, Field, Level, Needs, Rows, Timestamp, convert};
+
+/// The parsed side of a batch. Empty (no columns, no lists) until a parser
+/// ran, and for ever if the plan needs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    rows: usize,
+    columns: Vec<Column>,
+    kinds: Vec<ColumnKind>,
+    /// Metadata that stands in front of a column, by slot.
+    same: Vec<Option<Column>>,
+    wants_fields: bool,
+    json: Bits,
+    failed: Bits,
+    fields: Vec<Field>,
+    field_ends: Vec<u32>,
+    defs: Arc<Defs>,
+}
+
+impl Columns {
+    /// Makes every value of `rows` rows absent, for the columns of `needs`,
+    /// keeping allocations. `defs` names the fields that the parser will list.
+    pub fn reset(&mut self, needs: &Needs, rows: usize, defs: &Arc<Defs>) {
+        self.rows = rows;
+        self.wants_fields = needs.fields;
+        let kinds = needs.columns.iter().map(|n| n.kind);
+        if !kinds.clone().eq(self.kinds.iter().copied()) {
+            self.kinds = kinds.collect();
+            self.columns = self.kinds.iter().map(|&k| Column::new(k)).collect();
+        }
+        self.same.clear();
+        self.same.resize(self.kinds.len(), None);
+        for column in &mut self.columns {
+            column.reset(rows);
+        }
+        self.json.clear(rows);
+        self.failed.clear(rows);
+        self.fields.clear();
+        self.field_ends.clear();
+        if !Arc::ptr_eq(&self.defs, defs) {
+            self.defs = defs.clone();
+        }
+    }
+
+    /// How many rows were reset for; 0 when no parser ran.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A column by its slot.
+    #[must_use]
+    pub fn column(&self, slot: usize) -> &Column {
+        self.same[slot].as_ref().unwrap_or(&self.columns[slot])
+    }
+
+    /// A column for a parser's own typed loop.
+    pub fn column_mut(&mut self, slot: usize) -> &mut Column {
+        &mut self.columns[slot]
+    }
+
+    /// Puts one value for all rows in front of a column: metadata of the
+    /// stream, whatever the parser has found or will find.
+    pub fn set_same(&mut self, slot: usize, value: Arc<str>) {
+        self.same[slot] = Some(Column::Same(value));
+    }
+
+    /// Writes one value, converted to what the column wants. `text` is the
+    /// batch's; a value that does not convert stays absent.
+    pub fn put(&mut self, slot: usize, row: usize, text: &[u8], cell: Cell) {
+        let kind = self.kinds[slot];
+        match &mut self.columns[slot] {
+            Column::Text(values) => values[row] = cell,
+            Column::Level(values) => {
+                values[row] = convert::level(cell, text).unwrap_or(Level::ABSENT).0;
+            }
+            Column::Number(values) => {
+                values[row] = convert::number(kind, cell, text).unwrap_or(f64::NAN);
+            }
+            Column::Time(values) => {
+                values[row] = convert::time(cell, text).unwrap_or(Timestamp::ABSENT).0;
+            }
+            Column::Same(_) => {}
+        }
+    }
+
+    /// Writes a level that the parser knows better than the text tells, such
+    /// as a syslog priority; any other kind of column is left alone.
+    pub fn put_level(&mut self, slot: usize, row: usize, level: Level) {
+        if let Column::Level(values) = &mut self.columns[slot] {
+            values[row] = level.0;
+        }
+    }
+
+    /// Writes a time that the parser has read by its own layout.
+    pub fn put_time(&mut self, slot: usize, row: usize, time: Timestamp) {
+        if let Column::Time(values) = &mut self.columns[slot] {
+            values[row] = time.0;
+        }
+    }
+
+    /// Takes back every value of one row, and the fields listed for it so far:
+    /// its line proved invalid after some were written.
+    pub fn reset_row(&mut self, row: usize) {
+        for column in &mut self.columns {
+            column.reset_row(row);
+        }
+        let start = self.field_ends.last().copied().unwrap_or(0);
+        self.fields.truncate(start as usize);
+    }
+
+    /// Whether field lists and the JSON set are wanted at all.
+    #[must_use]
+    pub fn wants_fields(&self) -> bool {
+        self.wants_fields
+    }
+
+    /// Says that a row's line is one valid JSON object.
+    pub fn set_json(&mut self, row: usize) {
+        self.json.insert(row);
+    }
+
+    /// The rows whose line is one valid JSON object.
+    #[must_use]
+    pub fn json(&self) -> &Bits {
+        &self.json
+    }
+
+    /// Says that a row did not have the format that its source names; it
+    /// stays an event with its line as message.
+    pub fn set_failed(&mut self, row: usize) {
+        self.failed.insert(row);
+    }
+
+    /// The rows that did not have the format that their source names.
+    #[must_use]
+    pub fn failed(&self) -> &Bits {
+        &self.failed
+    }
+
+    /// Adds one entry to the list of the row being parsed.
+    pub fn push_field(&mut self, field: Field) {
+        self.fields.push(field);
+    }
+
+    /// Ends the list of the row being parsed. The parse loop calls it once a
+    /// row, in order.
+    pub fn end_row(&mut self) {
+        self.field_ends.push(self.fields.len() as u32);
+    }
+
+    /// The entries of one row; empty for JSON rows and where lists are not wanted.
+    #[must_use]
+    pub fn fields(&self, row: usize) -> &[Field] {
+        let Some(&end) = self.field_ends.get(row) else {
+            return &[];
+        };
+        let start = row
+            .checked_sub(1)
+            .map_or(0, |before| self.field_ends[before]);
+        &self.fields[start as usize..end as usize]
+    }
+
+    /// The names that the entries of [`Columns::fields`] refer to.
+    #[must_use]
+    pub fn defs(&self) -> &Arc<Defs> {
+        &self.defs
+    }
+
+    /// The given rows, for a batch whose text holds only their lines.
+    /// `shifts[i]` is what to add (wrapping) to spans of the `i`th of them.
+    #[must_use]
+    pub fn copy_rows(&self, rows: &Rows, shifts: &[u32]) -> Columns {
+        let picked = self.picked(rows);
+        let mut copy = Columns {
+            rows: picked.len(),
+            columns: self
+                .columns
+                .iter()
+                .map(|c| c.copy_rows(&picked, shifts))
+                .collect(),
+            kinds: self.kinds.clone(),
+            same: self.same.clone(),
+            wants_fields: self.wants_fields,
+            defs: self.defs.clone(),
+            ..Columns::default()
+        };
+        copy.json.clear(picked.len());
+        copy.failed.clear(picked.len());
+        for (i, &row) in picked.iter().enumerate() {
+            if self.json.contains(row) {
+                copy.json.insert(i);
+            }
+            if self.failed.contains(row) {
+                copy.failed.insert(i);
+            }
+            let fields = self.fields(row).iter().map(|f| f.shifted(shifts[i]));
+            copy.fields.extend(fields);
+            copy.field_ends.push(copy.fields.len() as u32);
+        }
+        copy
+    }
+
+    fn picked(&self, rows: &Rows) -> Vec<usize> {
+        let mut picked = Vec::with_capacity(rows.count(self.rows));
+        rows.for_each(self.rows, |row| picked.push(row));
+        picked
+    }
+
+    /// The heap that the vectors hold, in bytes; for recycling.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> usize {
+        let columns: usize = self
+            .columns
+            .iter()
+            .map(|c| match c {
+                Column::Level(v) => v.capacity(),
+                Column::Number(v) => v.capacity() * 8,
+                Column::Time(v) => v.capacity() * 8,
+                Column::Text(v) => v.capacity() * size_of::<Cell>(),
+                Column::Same(_) => 0,
+            })
+            .sum();
+        columns + self.fields.capacity() * size_of::<Field>() + self.field_ends.capacity() * 4
+    }
+}

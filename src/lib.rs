@@ -1,0 +1,11 @@
+//! tflog: the log router of a twelve-factor app.
+//!
+//! Data flows in the order of these modules, and dependencies point one way:
+//! `event`, `component`, `seam`, `telemetry` ← `frame` ← `source`, `parse`,
+//! `route`, `sink` ← `config`, `pipeline`, `admin` ← `cli` ← `main`. Stages
+//! never import each other; only `pipeline` joins them.
+
+pub mod component;
+pub mod event;
+pub mod seam;
+pub mod telemetry;

@@ -1,0 +1,63 @@
+//! What tflog asks of the machine: time, randomness, threads, disk, network.
+//!
+//! Everything else takes a [`World`], so that a whole pipeline can run on one
+//! thread under a paused clock and a simulated disk. Nothing outside this
+//! module reads a clock, opens a file or a socket, or spawns.
+
+mod disk;
+mod network;
+mod spawn;
+mod time;
+
+use std::sync::Arc;
+
+pub use disk::{Disk, DiskFile, DiskRoot, FaultyDisk, RealDisk};
+pub use network::{
+    Address, Connection, Listener, MemoryNetwork, Network, NetworkFuture, RealNetwork,
+};
+pub use spawn::{Spawn, Stage};
+pub use time::{Clock, Random};
+
+/// The seams, together.
+#[derive(Clone)]
+pub struct World {
+    /// Wall-clock time. Timers are tokio's, which tests can pause.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Threads or inline tasks.
+    pub spawn: Spawn,
+    /// Files.
+    pub disk: Arc<dyn Disk>,
+    /// Sockets.
+    pub network: Arc<dyn Network>,
+}
+
+impl World {
+    /// The real machine; stages run on threads of their own that may wait on
+    /// `runtime`'s timers and sockets.
+    #[must_use]
+    pub fn real(runtime: tokio::runtime::Handle) -> World {
+        World {
+            clock: Clock::System,
+            random: Random::system(),
+            spawn: Spawn::Threads(runtime),
+            disk: Arc::new(RealDisk),
+            network: Arc::new(RealNetwork),
+        }
+    }
+
+    /// One thread, for tests: stages are tasks of the current runtime, time
+    /// starts at `start` and passes as tokio's clock does, randomness comes
+    /// from `seed`. Disk and network are still the real ones; replace them.
+    #[must_use]
+    pub fn simulated(start: crate::event::Timestamp, seed: u64) -> World {
+        World {
+            clock: Clock::simulated(start),
+            random: Random::seeded(seed),
+            spawn: Spawn::Inline,
+            disk: Arc::new(RealDisk),
+            network: Arc::new(RealNetwork),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Where stages run: threads of their own, or tasks of one thread.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// How stages are started.
+#[derive(Clone, Debug)]
+pub enum Spawn {
+    /// Each stage on a plain thread, free to block, with the runtime's timers
+    /// and sockets at hand; tasks on the runtime.
+    Threads(Handle),
+    /// Everything as tasks of the current runtime: for simulation.
+    Inline,
+}
+
+/// A running stage; resolves to its result, or `None` if it panicked.
+pub struct Stage<T>(oneshot::Receiver<T>);
+
+impl Spawn {
+    /// Starts a byte-moving stage, which may block its thread.
+    pub fn stage<T: Send + 'static>(
+        &self,
+        name: &str,
+        run: impl Future<Output = T> + Send + 'static,
+    ) -> std::io::Result<Stage<T>> {
+        let (done, result) = oneshot::channel();
+        match self {
+            Spawn::Inline => {
+                tokio::spawn(async move { done.send(run.await) });
+            }
+            Spawn::Threads(handle) => {
+                let handle = handle.clone();
+                // The kernel shows 15 bytes of a thread's name.
+                let name: String = name.chars().take(15).collect();
+                std::thread::Builder::new().name(name).spawn(move || {
+                    let outcome =
+                        std::panic::catch_unwind(AssertUnwindSafe(|| handle.block_on(run)));
+                    if let Ok(value) = outcome {
+                        // The receiver may be gone: nobody waits for the stage.
+                        let _ = done.send(value);
+                    }
+                })?;
+            }
+        }
+        Ok(Stage(result))
+    }
+
+    /// Starts a task that only waits on timers and sockets.
+    pub fn task(&self, run: impl Future<Output = ()> + Send + 'static) {
+        match self {
+            Spawn::Inline => tokio::spawn(run),
+            Spawn::Threads(handle) => handle.spawn(run),
+        };
+    }
+}
+
+impl<T> Future for Stage<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.0).poll(context).map(Result::ok)
+    }
+}

@@ -1,0 +1,460 @@
+//! The ledger: where every event of every source, route and sink is.
+//!
+//! Terms are counted, never derived from each other, and one lock a batch
+//! transfer moves all the terms of that transfer, so that these equations hold
+//! in every [`Snapshot`], in the middle of a run as well as at its end:
+//!
+//! - source: `received = accepted + filtered + best_effort + dropped + open`
+//! - routing: `evaluated = Σ first(route) + filtered by FILTER`, and
+//!   `Σ matched(route) >= Σ first(route)`
+//! - sink: `entered = delivered + dropped + queued + sending`
+//!
+//! A source counts events, each once by its worst required copy; a sink counts
+//! copies. The ledger also keeps the bytes that each sink's queue pins, since
+//! room in all required sinks is reserved at once or not at all.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::terms::{RouteTerms, SinkTerms, Snapshot, SourceTerms};
+use crate::event::{Outcome, Settled, Tally};
+
+/// What happens to a copy that finds its sink's buffer full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The batch waits, and with it its stream. Required sinks.
+    Block,
+    /// The copy is dropped and counted.
+    DropNewest,
+    /// The oldest queued copies make room.
+    DropOldest,
+}
+
+/// A sink's room.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Bytes that its queue may pin. A single share larger than that enters
+    /// when the queue is empty.
+    pub bytes_max: u64,
+    /// What happens beyond.
+    pub when_full: WhenFull,
+}
+
+/// What one share of a batch will take up in its sink.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demand {
+    /// Its copies; 0 if the sink gets none of the batch.
+    pub events: u64,
+    /// The bytes it pins.
+    pub bytes: u64,
+}
+
+/// What a delivery was like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// Bytes after encoding, before compression.
+    pub bytes: u64,
+    /// Values whose invalid UTF-8 was replaced.
+    pub replaced: u64,
+    /// Template values that an event did not have.
+    pub missing: u64,
+}
+
+/// The terms that one batch moves when it leaves routing.
+#[derive(Debug, Default)]
+pub struct Transfer {
+    /// Events evaluated.
+    pub evaluated: u64,
+    /// Of them, taken out by FILTER.
+    pub filtered_out: u64,
+    /// By route: first matches.
+    pub first: Vec<u64>,
+    /// By route: matches.
+    pub matched: Vec<u64>,
+    /// Events without any copy.
+    pub filtered: u64,
+    /// Events with best-effort copies only.
+    pub best_effort: u64,
+    /// Lines that did not have the source's format.
+    pub unparsed: u64,
+    /// By sink.
+    pub demands: Vec<Demand>,
+}
+
+/// How a sink answered a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Queue it.
+    Entered,
+    /// It was counted as dropped: do not queue it.
+    Dropped,
+}
+
+/// The one place where events are counted.
+#[derive(Debug)]
+pub struct Ledger {
+    state: Mutex<Snapshot>,
+    quotas: Vec<Quota>,
+    /// Told whenever a queue shrinks.
+    room: Notify,
+}
+
+impl Ledger {
+    /// A ledger of zeros.
+    #[must_use]
+    pub fn new(sources: usize, routes: usize, quotas: Vec<Quota>) -> Arc<Ledger> {
+        let state = Snapshot {
+            sources: vec![SourceTerms::default(); sources],
+            routes: vec![RouteTerms::default(); routes],
+            sinks: vec![SinkTerms::default(); quotas.len()],
+            ..Snapshot::default()
+        };
+        Arc::new(Ledger {
+            state: Mutex::new(state),
+            quotas,
+            room: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        // Every holder leaves whole transfers behind, so a poisoned lock's
+        // numbers are still right.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every term at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().clone()
+    }
+
+    /// A source read `events` lines, `truncated` of them cut at the limit.
+    pub fn receive(&self, source: usize, events: u64, bytes: u64, truncated: u64) {
+        let mut state = self.lock();
+        let terms = &mut state.sources[source];
+        terms.received += events;
+        terms.received_bytes += bytes;
+        terms.truncated += truncated;
+        terms.open += events;
+    }
+
+    /// A source met lines or frames that could not become events.
+    pub fn discard(&self, source: usize, lines: u64) {
+        if lines > 0 {
+            self.lock().sources[source].discarded += lines;
+        }
+    }
+
+    /// Received events that no stage will see: the pipeline is gone.
+    pub fn abandon(&self, source: usize, events: u64) {
+        let mut state = self.lock();
+        let terms = &mut state.sources[source];
+        terms.open -= events;
+        terms.dropped.abandoned += events;
+    }
+
+    /// Moves a routed batch into its sinks, waiting until every required one
+    /// has room for all of its share; nothing is moved before that. `entries`
+    /// says, by sink, what to do with the share. `evict` is asked to take the
+    /// oldest share out of a `DropOldest` sink's queue and returns its demand.
+    pub async fn admit(
+        &self,
+        source: usize,
+        transfer: &Transfer,
+        entries: &mut Vec<Entry>,
+        mut evict: impl FnMut(usize) -> Option<Demand> + Send,
+    ) {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            // Registered before the look, so that no release between is missed.
+            room.as_mut().enable();
+            let pressed = {
+                let mut state = self.lock();
+                if self.has_room(&state, transfer) {
+                    self.apply(&mut state, source, transfer, entries);
+                    return;
+                }
+                self.pressed(&state, transfer)
+            };
+            let Some(sink) = pressed else {
+                room.await;
+                continue;
+            };
+            match evict(sink) {
+                Some(demand) => self.evicted(sink, demand),
+                // Its driver took the rest meanwhile: there will be room.
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    fn fits(&self, state: &Snapshot, sink: usize, demand: Demand) -> bool {
+        let queued = state.sinks[sink].queued_bytes;
+        queued == 0 || queued + demand.bytes <= self.quotas[sink].bytes_max
+    }
+
+    fn full(&self, state: &Snapshot, transfer: &Transfer, policy: WhenFull) -> Option<usize> {
+        let mut demands = transfer.demands.iter().enumerate();
+        demands
+            .find(|&(sink, &demand)| {
+                demand.events > 0
+                    && self.quotas[sink].when_full == policy
+                    && !self.fits(state, sink, demand)
+            })
+            .map(|(sink, _)| sink)
+    }
+
+    fn has_room(&self, state: &Snapshot, transfer: &Transfer) -> bool {
+        self.full(state, transfer, WhenFull::Block).is_none()
+            && self.full(state, transfer, WhenFull::DropOldest).is_none()
+    }
+
+    /// A full `DropOldest` sink to evict from, once no required sink is full.
+    fn pressed(&self, state: &Snapshot, transfer: &Transfer) -> Option<usize> {
+        if self.full(state, transfer, WhenFull::Block).is_some() {
+            return None;
+        }
+        self.full(state, transfer, WhenFull::DropOldest)
+    }
+
+    fn apply(
+        &self,
+        state: &mut Snapshot,
+        source: usize,
+        transfer: &Transfer,
+        entries: &mut Vec<Entry>,
+    ) {
+        state.evaluated += transfer.evaluated;
+        state.filtered_out += transfer.filtered_out;
+        for (terms, (first, matched)) in state
+            .routes
+            .iter_mut()
+            .zip(transfer.first.iter().zip(&transfer.matched))
+        {
+            terms.first += first;
+            terms.matched += matched;
+        }
+        let terms = &mut state.sources[source];
+        terms.filtered += transfer.filtered;
+        terms.best_effort += transfer.best_effort;
+        terms.open -= transfer.filtered + transfer.best_effort;
+        terms.unparsed += transfer.unparsed;
+        entries.clear();
+        for (sink, &demand) in transfer.demands.iter().enumerate() {
+            let fits = self.fits(state, sink, demand);
+            let terms = &mut state.sinks[sink];
+            terms.entered += demand.events;
+            if fits {
+                terms.queued += demand.events;
+                terms.queued_bytes += demand.bytes;
+                entries.push(Entry::Entered);
+            } else {
+                terms.dropped.buffer_full += demand.events;
+                entries.push(Entry::Dropped);
+            }
+        }
+    }
+
+    fn evicted(&self, sink: usize, demand: Demand) {
+        let mut state = self.lock();
+        let terms = &mut state.sinks[sink];
+        terms.queued -= demand.events;
+        terms.queued_bytes -= demand.bytes;
+        terms.dropped.buffer_full += demand.events;
+    }
+
+    /// A share left the queue for the sink's hands. Its bytes stay charged
+    /// until it is settled.
+    pub fn send(&self, sink: usize, events: u64) {
+        let mut state = self.lock();
+        let terms = &mut state.sinks[sink];
+        terms.queued -= events;
+        terms.sending += events;
+    }
+
+    /// A load was delivered as `sent`; `demand` is what its shares took.
+    pub fn deliver(&self, sink: usize, demand: Demand, sent: Sent) {
+        {
+            let mut state = self.lock();
+            let terms = &mut state.sinks[sink];
+            terms.sending -= demand.events;
+            terms.delivered += demand.events;
+            terms.queued_bytes -= demand.bytes;
+            terms.sent_bytes += sent.bytes;
+            terms.replaced += sent.replaced;
+            terms.missing += sent.missing;
+        }
+        self.room.notify_waiters();
+    }
+
+    /// Copies in the sink's hands were given up.
+    pub fn give_up(&self, sink: usize, demand: Demand, outcome: Outcome) {
+        {
+            let mut state = self.lock();
+            let terms = &mut state.sinks[sink];
+            terms.sending -= demand.events;
+            terms.queued_bytes -= demand.bytes;
+            terms.dropped.add(outcome, demand.events);
+        }
+        self.room.notify_waiters();
+    }
+
+    /// An attempt failed and will be repeated.
+    pub fn retry(&self, sink: usize) {
+        self.lock().sinks[sink].retries += 1;
+    }
+
+    /// Whether a sink's queue is more than a quarter full: then small shares
+    /// are copied out of their chunks rather than pin them.
+    #[must_use]
+    pub fn is_pressed(&self, sink: usize) -> bool {
+        self.lock().sinks[sink].queued_bytes > self.quotas[sink].bytes_max / 4
+    }
+
+    /// The required sinks that have no room for even a small batch.
+    #[must_use]
+    pub fn full_sinks(&self) -> Vec<usize> {
+        let state = self.lock();
+        let quotas = self.quotas.iter().enumerate();
+        quotas
+            .filter(|(sink, quota)| {
+                quota.when_full == WhenFull::Block
+                    && state.sinks[*sink].queued_bytes >= quota.bytes_max
+            })
+            .map(|(sink, _)| sink)
+            .collect()
+    }
+}
+
+/// Moves a batch's events out of `open` when it settles.
+#[derive(Debug)]
+pub struct SourceReport {
+    /// Where to count.
+    pub ledger: Arc<Ledger>,
+    /// The source's place in the plan.
+    pub source: usize,
+}
+
+impl Settled for SourceReport {
+    fn settled(&self, tally: Tally) {
+        let mut state = self.ledger.lock();
+        let terms = &mut state.sources[self.source];
+        terms.open -= tally.accepted + tally.closed + tally.shutdown + tally.abandoned;
+        terms.accepted += tally.accepted;
+        terms.dropped.reader_closed += tally.closed;
+        terms.dropped.shutdown += tally.shutdown;
+        terms.dropped.abandoned += tally.abandoned;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(quotas: &[(u64, WhenFull)]) -> Arc<Ledger> {
+        let quotas = quotas.iter().map(|&(bytes_max, when_full)| Quota {
+            bytes_max,
+            when_full,
+        });
+        Ledger::new(1, 1, quotas.collect())
+    }
+
+    fn transfer(events: u64, demands: &[(u64, u64)]) -> Transfer {
+        Transfer {
+            evaluated: events,
+            first: vec![events],
+            matched: vec![events],
+            demands: demands
+                .iter()
+                .map(|&(events, bytes)| Demand { events, bytes })
+                .collect(),
+            ..Transfer::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_enters_until_every_required_sink_has_room() {
+        let ledger = ledger(&[(100, WhenFull::Block), (100, WhenFull::Block)]);
+        let mut entries = Vec::new();
+        ledger.receive(0, 6, 60, 0);
+        ledger
+            .admit(0, &transfer(3, &[(3, 10), (3, 100)]), &mut entries, |_| {
+                None
+            })
+            .await;
+        let second = transfer(3, &[(3, 10), (3, 10)]);
+        let mut admission = tokio::spawn({
+            let ledger = ledger.clone();
+            async move { ledger.admit(0, &second, &mut Vec::new(), |_| None).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(
+            ledger.snapshot().sinks[0].entered,
+            3,
+            "the free sink must not get a part"
+        );
+        assert!(!admission.is_finished());
+        ledger.send(1, 3);
+        ledger.deliver(
+            1,
+            Demand {
+                events: 3,
+                bytes: 100,
+            },
+            Sent::default(),
+        );
+        (&mut admission).await.unwrap();
+        let now = ledger.snapshot();
+        assert_eq!((now.sinks[0].entered, now.sinks[1].entered), (6, 6));
+        assert_eq!(now.violations(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn best_effort_sinks_hold_nobody_and_count_what_they_drop() {
+        let ledger = ledger(&[(100, WhenFull::DropNewest), (100, WhenFull::DropOldest)]);
+        let mut entries = Vec::new();
+        ledger.receive(0, 4, 0, 0);
+        for _ in 0..2 {
+            let mut batch = transfer(2, &[(2, 80), (2, 80)]);
+            batch.best_effort = 2;
+            let evict = |sink| {
+                (sink == 1).then_some(Demand {
+                    events: 2,
+                    bytes: 80,
+                })
+            };
+            ledger.admit(0, &batch, &mut entries, evict).await;
+        }
+        assert_eq!(entries, [Entry::Dropped, Entry::Entered]);
+        let now = ledger.snapshot();
+        assert_eq!(now.violations(), [""; 0]);
+        assert_eq!(
+            (
+                now.sinks[0].dropped.buffer_full,
+                now.sinks[1].dropped.buffer_full
+            ),
+            (2, 2)
+        );
+        assert_eq!((now.sources[0].best_effort, now.sources[0].open), (4, 0));
+    }
+
+    #[test]
+    fn the_equations_notice_an_event_that_is_nowhere() {
+        let ledger = ledger(&[]);
+        ledger.receive(0, 2, 0, 0);
+        SourceReport {
+            ledger: ledger.clone(),
+            source: 0,
+        }
+        .settled(Tally {
+            accepted: 1,
+            ..Tally::default()
+        });
+        assert_eq!(ledger.snapshot().violations(), [""; 0]);
+        assert_eq!(ledger.snapshot().violations_at_end().len(), 1);
+        ledger.lock().sources[0].open = 0;
+        assert_eq!(ledger.snapshot().violations().len(), 1);
+    }
+}

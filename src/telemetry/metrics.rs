@@ -1,0 +1,322 @@
+//! Every metric's name, and a snapshot of the ledger in Prometheus's text
+//! exposition format (version 0.0.4).
+//!
+//! Names have Vector's shape with the prefix `tflog_`. Labels come from the
+//! config, never from events, so the number of series is fixed at start-up.
+
+use std::fmt::Write;
+
+use super::Snapshot;
+
+/// A component as metrics name it.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    /// `component_id`: its name in the config.
+    pub id: String,
+    /// `component_type`: its scheme.
+    pub scheme: String,
+}
+
+/// Renders a snapshot. `sources` and `sinks` are the labels by place in the
+/// plan, `routes` the names of the routes.
+#[must_use]
+pub fn render(
+    snapshot: &Snapshot,
+    sources: &[Labels],
+    routes: &[String],
+    sinks: &[Labels],
+    full_bytes: &[u64],
+) -> String {
+    let mut page = Page::default();
+    received(&mut page, snapshot, sources);
+    errors(&mut page, snapshot, sources, sinks);
+    settled(&mut page, snapshot, sources);
+    routed(&mut page, snapshot, routes);
+    sent(&mut page, snapshot, sinks);
+    discarded(&mut page, snapshot, sources, sinks);
+    buffers(&mut page, snapshot, sinks, full_bytes);
+    page.text
+}
+
+fn received(page: &mut Page, snapshot: &Snapshot, sources: &[Labels]) {
+    let all = || sources.iter().zip(&snapshot.sources);
+    page.family(
+        "tflog_component_received_events_total",
+        "counter",
+        "events read",
+    );
+    all().for_each(|(l, s)| page.sample(&source(l), s.received));
+    page.family(
+        "tflog_component_received_bytes_total",
+        "counter",
+        "bytes read",
+    );
+    all().for_each(|(l, s)| page.sample(&source(l), s.received_bytes));
+}
+
+fn errors(page: &mut Page, snapshot: &Snapshot, sources: &[Labels], sinks: &[Labels]) {
+    page.family(
+        "tflog_component_errors_total",
+        "counter",
+        "bad input, by what was done about it",
+    );
+    let mut sample = |labels: &str, kind: &str, count: u64| {
+        page.sample(&with(labels, "error_type", kind), count);
+    };
+    for (labels, s) in sources.iter().map(source).zip(&snapshot.sources) {
+        sample(&labels, "parse_failed", s.unparsed);
+        sample(&labels, "line_truncated", s.truncated);
+        sample(&labels, "frame_discarded", s.discarded);
+    }
+    for (labels, k) in sinks.iter().map(sink).zip(&snapshot.sinks) {
+        sample(&labels, "utf8_replaced", k.replaced);
+        sample(&labels, "template_value_missing", k.missing);
+    }
+}
+
+fn settled(page: &mut Page, snapshot: &Snapshot, sources: &[Labels]) {
+    page.family(
+        "tflog_source_events_total",
+        "counter",
+        "events settled, each once by its worst required copy",
+    );
+    for (l, s) in sources.iter().zip(&snapshot.sources) {
+        for (outcome, events) in [
+            ("accepted", s.accepted),
+            ("filtered", s.filtered),
+            ("best_effort", s.best_effort),
+            ("dropped", s.dropped.total()),
+        ] {
+            page.sample(&with(&source(l), "outcome", outcome), events);
+        }
+    }
+    page.family(
+        "tflog_source_open_events",
+        "gauge",
+        "events read and not settled yet",
+    );
+    for (l, s) in sources.iter().zip(&snapshot.sources) {
+        page.sample(&source(l), s.open);
+    }
+}
+
+fn routed(page: &mut Page, snapshot: &Snapshot, routes: &[String]) {
+    page.family(
+        "tflog_evaluated_events_total",
+        "counter",
+        "events that went through the routes",
+    );
+    page.sample("", snapshot.evaluated);
+    page.family(
+        "tflog_filtered_events_total",
+        "counter",
+        "events that the filter took out before the routes",
+    );
+    page.sample("", snapshot.filtered_out);
+    page.family(
+        "tflog_route_first_events_total",
+        "counter",
+        "events whose first match is the route",
+    );
+    for (name, terms) in routes.iter().zip(&snapshot.routes) {
+        page.sample(&with("", "route", name), terms.first);
+    }
+    page.family(
+        "tflog_route_matched_events_total",
+        "counter",
+        "events that the route matched",
+    );
+    for (name, terms) in routes.iter().zip(&snapshot.routes) {
+        page.sample(&with("", "route", name), terms.matched);
+    }
+}
+
+fn sent(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels]) {
+    let all = || sinks.iter().zip(&snapshot.sinks);
+    page.family(
+        "tflog_sink_entered_events_total",
+        "counter",
+        "copies routed to the sink",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.entered));
+    page.family(
+        "tflog_component_sent_events_total",
+        "counter",
+        "copies delivered",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.delivered));
+    page.family(
+        "tflog_component_sent_bytes_total",
+        "counter",
+        "bytes delivered, encoded",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.sent_bytes));
+    page.family(
+        "tflog_sink_retries_total",
+        "counter",
+        "attempts that failed and are repeated",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.retries));
+}
+
+fn discarded(page: &mut Page, snapshot: &Snapshot, sources: &[Labels], sinks: &[Labels]) {
+    page.family(
+        "tflog_component_discarded_events_total",
+        "counter",
+        "events dropped, by reason",
+    );
+    let sources = sources
+        .iter()
+        .map(source)
+        .zip(snapshot.sources.iter().map(|s| s.dropped));
+    let sinks = sinks
+        .iter()
+        .map(sink)
+        .zip(snapshot.sinks.iter().map(|k| k.dropped));
+    for (labels, dropped) in sources.chain(sinks) {
+        for (reason, events, meant) in dropped.reasons() {
+            let labels = with(&labels, "intentional", if meant { "true" } else { "false" });
+            page.sample(&with(&labels, "reason", reason), events);
+        }
+    }
+}
+
+fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels], full_bytes: &[u64]) {
+    let all = || sinks.iter().zip(&snapshot.sinks);
+    page.family(
+        "tflog_buffer_size_events",
+        "gauge",
+        "copies waiting in the buffer",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.queued));
+    page.family(
+        "tflog_sink_sending_events",
+        "gauge",
+        "copies in the sink's hands",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.sending));
+    page.family(
+        "tflog_buffer_size_bytes",
+        "gauge",
+        "bytes pinned by waiting and sent copies",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.queued_bytes));
+    page.family(
+        "tflog_buffer_max_size_bytes",
+        "gauge",
+        "bytes that the buffer may pin",
+    );
+    for (l, bytes) in sinks.iter().zip(full_bytes) {
+        page.sample(&sink(l), *bytes);
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+    name: &'static str,
+}
+
+impl Page {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.name = name;
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, labels: &str, value: u64) {
+        let name = self.name;
+        let _ = if labels.is_empty() {
+            writeln!(self.text, "{name} {value}")
+        } else {
+            writeln!(self.text, "{name}{{{labels}}} {value}")
+        };
+    }
+}
+
+fn source(labels: &Labels) -> String {
+    component(labels, "source")
+}
+
+fn sink(labels: &Labels) -> String {
+    component(labels, "sink")
+}
+
+fn component(labels: &Labels, kind: &str) -> String {
+    let id = with("", "component_id", &labels.id);
+    let kind = with(&id, "component_kind", kind);
+    with(&kind, "component_type", &labels.scheme)
+}
+
+fn with(labels: &str, name: &str, value: &str) -> String {
+    let value = value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    let comma = if labels.is_empty() { "" } else { "," };
+    format!("{labels}{comma}{name}=\"{value}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{RouteTerms, SinkTerms, SourceTerms};
+
+    #[test]
+    fn a_page_has_one_sample_a_series_and_escaped_labels() {
+        let snapshot = Snapshot {
+            sources: vec![SourceTerms {
+                received: 3,
+                ..SourceTerms::default()
+            }],
+            routes: vec![RouteTerms {
+                first: 3,
+                matched: 3,
+            }],
+            sinks: vec![SinkTerms {
+                delivered: 2,
+                ..SinkTerms::default()
+            }],
+            ..Snapshot::default()
+        };
+        let labels = |id: &str| {
+            vec![Labels {
+                id: id.into(),
+                scheme: "tcp".into(),
+            }]
+        };
+        let page = render(
+            &snapshot,
+            &labels("a"),
+            &["say \"x\"".into()],
+            &labels("b"),
+            &[7],
+        );
+        let series = |line: &str| page.lines().filter(|l| *l == line).count();
+        assert_eq!(
+            series(
+                "tflog_component_received_events_total{component_id=\"a\",component_kind=\"source\",component_type=\"tcp\"} 3"
+            ),
+            1
+        );
+        assert_eq!(
+            series("tflog_route_first_events_total{route=\"say \\\"x\\\"\"} 3"),
+            1
+        );
+        assert_eq!(
+            series(
+                "tflog_component_sent_events_total{component_id=\"b\",component_kind=\"sink\",component_type=\"tcp\"} 2"
+            ),
+            1
+        );
+        let mut names: Vec<_> = page
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .map(|l| l.rsplit_once(' ').unwrap().0)
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "no series twice");
+    }
+}

@@ -1,0 +1,9 @@
+//! What tflog says about itself: the ledger and every metric's name.
+
+mod ledger;
+mod metrics;
+mod terms;
+
+pub use ledger::{Demand, Entry, Ledger, Quota, Sent, SourceReport, Transfer, WhenFull};
+pub use metrics::{Labels, render};
+pub use terms::{Dropped, RouteTerms, SinkTerms, Snapshot, SourceTerms};

@@ -1,0 +1,185 @@
+//! The terms of the ledger, and the equations between them.
+
+use crate::event::Outcome;
+
+/// Events dropped, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// The reader of the sink's stream went away. Meant.
+    pub reader_closed: u64,
+    /// A best-effort sink's buffer was full. Meant.
+    pub buffer_full: u64,
+    /// Still undelivered when the grace period ended. A loss.
+    pub shutdown: u64,
+    /// Nobody settled it: a stage failed. A loss.
+    pub abandoned: u64,
+}
+
+impl Dropped {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.reader_closed + self.buffer_full + self.lost()
+    }
+
+    /// Those that were not meant.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.shutdown + self.abandoned
+    }
+
+    /// Reason, count and whether it was meant, for reports.
+    #[must_use]
+    pub fn reasons(&self) -> [(&'static str, u64, bool); 4] {
+        [
+            ("reader_closed", self.reader_closed, true),
+            ("buffer_full", self.buffer_full, true),
+            ("shutdown", self.shutdown, false),
+            ("abandoned", self.abandoned, false),
+        ]
+    }
+
+    pub(super) fn add(&mut self, outcome: Outcome, events: u64) {
+        match outcome {
+            Outcome::Delivered => debug_assert!(false, "a delivery is not a drop"),
+            Outcome::Closed => self.reader_closed += events,
+            Outcome::Shutdown => self.shutdown += events,
+            Outcome::Abandoned => self.abandoned += events,
+        }
+    }
+}
+
+/// A source's terms, in events unless the name says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceTerms {
+    /// Read from the outside.
+    pub received: u64,
+    /// Bytes read, with terminators.
+    pub received_bytes: u64,
+    /// Every required copy confirmed or handed over.
+    pub accepted: u64,
+    /// No copy at all: a drop route or FILTER.
+    pub filtered: u64,
+    /// Only best-effort copies.
+    pub best_effort: u64,
+    /// Given up, by the worst required copy.
+    pub dropped: Dropped,
+    /// Not settled yet.
+    pub open: u64,
+    /// Lines that did not have the source's format. They are events all the
+    /// same: not a term of the equation.
+    pub unparsed: u64,
+    /// Lines cut at the line limit; events all the same.
+    pub truncated: u64,
+    /// Lines or frames that never became events: over the limit where those
+    /// are dropped, or not in the source's framing.
+    pub discarded: u64,
+}
+
+/// A route's terms, in events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteTerms {
+    /// This route was the first that matched.
+    pub first: u64,
+    /// This route matched.
+    pub matched: u64,
+}
+
+/// A sink's terms, in copies unless the name says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkTerms {
+    /// Routed here.
+    pub entered: u64,
+    /// Confirmed or handed over.
+    pub delivered: u64,
+    /// Given up.
+    pub dropped: Dropped,
+    /// Waiting in the memory buffer.
+    pub queued: u64,
+    /// In the sink's hands.
+    pub sending: u64,
+    /// Bytes pinned by the queue.
+    pub queued_bytes: u64,
+    /// Bytes delivered, encoded.
+    pub sent_bytes: u64,
+    /// Attempts that failed and were or will be repeated.
+    pub retries: u64,
+    /// Values in delivered copies whose invalid UTF-8 was replaced.
+    pub replaced: u64,
+    /// Template values that an event did not have.
+    pub missing: u64,
+}
+
+/// Every term at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// By the source's place in the plan.
+    pub sources: Vec<SourceTerms>,
+    /// Events that went through the route table.
+    pub evaluated: u64,
+    /// Events that FILTER took out before the routes.
+    pub filtered_out: u64,
+    /// By the route's place in the plan.
+    pub routes: Vec<RouteTerms>,
+    /// By the sink's place in the plan.
+    pub sinks: Vec<SinkTerms>,
+}
+
+impl Snapshot {
+    /// The equations that do not hold, in words; empty if all do.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        for (i, s) in self.sources.iter().enumerate() {
+            let sum = s.accepted + s.filtered + s.best_effort + s.dropped.total() + s.open;
+            if s.received != sum {
+                broken.push(format!(
+                    "source {i}: received {} but its terms are {sum}: {s:?}",
+                    s.received
+                ));
+            }
+        }
+        let first: u64 = self.routes.iter().map(|r| r.first).sum();
+        let matched: u64 = self.routes.iter().map(|r| r.matched).sum();
+        if self.evaluated != first + self.filtered_out || matched < first {
+            broken.push(format!(
+                "routing: evaluated {}, first {first}, matched {matched}, filtered out {}",
+                self.evaluated, self.filtered_out
+            ));
+        }
+        for (i, k) in self.sinks.iter().enumerate() {
+            let sum = k.delivered + k.dropped.total() + k.queued + k.sending;
+            if k.entered != sum {
+                broken.push(format!(
+                    "sink {i}: entered {} but its terms are {sum}: {k:?}",
+                    k.entered
+                ));
+            }
+        }
+        broken
+    }
+
+    /// As [`Snapshot::violations`], and nothing may be on its way any more:
+    /// what must hold when a run has ended.
+    #[must_use]
+    pub fn violations_at_end(&self) -> Vec<String> {
+        let mut broken = self.violations();
+        for (i, s) in self.sources.iter().enumerate() {
+            if s.open != 0 {
+                broken.push(format!("source {i}: {} events were never settled", s.open));
+            }
+        }
+        for (i, k) in self.sinks.iter().enumerate() {
+            if k.queued + k.sending + k.queued_bytes != 0 {
+                broken.push(format!("sink {i}: copies are still on their way: {k:?}"));
+            }
+        }
+        broken
+    }
+
+    /// Events lost that were not meant to be.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.sources.iter().map(|s| s.dropped.lost()).sum()
+    }
+}
