@@ -9,3 +9,6 @@ pub mod component;
 pub mod event;
 pub mod seam;
 pub mod telemetry;
+
+pub mod frame;
+pub mod source;

@@ -1,0 +1,74 @@
+//! Where events come from: the source trait, what sources are given, and the
+//! sources.
+//!
+//! A source reads bytes, frames them into lines (`frame`), and sends them as
+//! batches. Two loops do the reading: [`pump`] for descriptors that a thread
+//! blocks on, `socket` for connections on the runtime. Both send as soon as
+//! the pipeline has nothing to do, wait for nothing while they hold whole
+//! lines, and hold no chunk while idle. Parsing and routing are left to the
+//! pipeline.
+//!
+//! Descriptors and children are the machine's own, and block: only the sources
+//! of connections and `generate` can run under simulation.
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub mod exec;
+pub mod fifo;
+pub mod file;
+pub mod generate;
+mod listen;
+mod outlet;
+mod pump;
+mod socket;
+pub mod stdin;
+mod stop;
+pub mod tcp;
+pub mod unix;
+
+#[cfg(test)]
+mod record;
+
+pub use exec::{Child, Exec};
+pub use fifo::Fifo;
+pub use file::File;
+pub use generate::Generate;
+pub use outlet::{Inlet, Notice, Outlet};
+pub use stdin::Stdin;
+pub use stop::{Stop, Stopper};
+pub use tcp::Tcp;
+pub use unix::Unix;
+
+/// Why a source ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Something it needs is not there or failed; component, place, cause and
+    /// remedy are in the message.
+    #[error("{0}")]
+    Failed(String),
+    /// The pipeline behind the outlet is gone: everything stops.
+    #[error("the pipeline has stopped")]
+    Closed,
+}
+
+/// The future of a source's call.
+pub type SourceFuture<'a> = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + 'a>>;
+
+/// A producer of batches. Runs until its input ends or it is told to stop.
+pub trait Source: Send {
+    /// Whether it never ends by itself (a listener): makes tflog a service.
+    fn is_service(&self) -> bool {
+        false
+    }
+
+    /// Opens what start-up needs (binds sockets, opens files), so that a config
+    /// that cannot work fails before anything is accepted.
+    fn open(&mut self) -> SourceFuture<'_> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Reads until the end of input or until `stop` says so, sending batches.
+    /// Runs on a thread of its own, which it may block.
+    fn run(self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static>;
+}

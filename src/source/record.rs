@@ -1,0 +1,163 @@
+//! An inlet that records what it is sent, for the tests of sources.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::{Inlet, Notice, Outlet, SourceError};
+use crate::component::Definition;
+use crate::event::{Batch, Stream};
+use crate::seam::World;
+
+/// What one batch was.
+pub(super) struct Recorded {
+    pub(super) stream: Arc<Stream>,
+    pub(super) position: u64,
+    pub(super) text: Vec<u8>,
+    pub(super) truncated: Vec<u32>,
+    pub(super) pinned_bytes: usize,
+}
+
+/// Records batches; may hold them back or refuse them.
+pub(super) struct Recorder {
+    batches: Mutex<Vec<Recorded>>,
+    notices: Mutex<HashMap<Notice, u64>>,
+    lines: watch::Sender<usize>,
+    /// Sends that are still let through.
+    gate: Semaphore,
+    idle: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Recorder {
+    pub(super) fn new() -> Arc<Recorder> {
+        let recorder = Recorder::holding();
+        recorder.let_through(Semaphore::MAX_PERMITS);
+        recorder
+    }
+
+    /// Lets nothing through until told to.
+    pub(super) fn holding() -> Arc<Recorder> {
+        Arc::new(Recorder {
+            batches: Mutex::default(),
+            notices: Mutex::default(),
+            lines: watch::Sender::new(0),
+            gate: Semaphore::new(0),
+            idle: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn let_through(&self, sends: usize) {
+        self.gate.add_permits(sends);
+    }
+
+    pub(super) fn set_idle(&self, idle: bool) {
+        self.idle.store(idle, Ordering::SeqCst);
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn outlet(self: &Arc<Self>, world: World) -> Outlet {
+        Outlet::new(7, Arc::default(), world, self.clone())
+    }
+
+    /// Waits until so many lines have arrived.
+    pub(super) async fn wait_lines(&self, lines: usize) {
+        let mut seen = self.lines.subscribe();
+        seen.wait_for(|&seen| seen >= lines)
+            .await
+            .expect("the recorder lives");
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        *self.lines.borrow()
+    }
+
+    pub(super) fn noticed(&self, notice: Notice) -> u64 {
+        let notices = self.notices.lock().expect("not poisoned");
+        notices.get(&notice).copied().unwrap_or_default()
+    }
+
+    /// Looks at the batches so far.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&[Recorded]) -> T) -> T {
+        look(&self.batches.lock().expect("not poisoned"))
+    }
+
+    /// The text of all batches in order of arrival.
+    pub(super) fn text(&self) -> String {
+        self.with(|batches| {
+            let text: Vec<u8> = batches.iter().flat_map(|b| b.text.clone()).collect();
+            String::from_utf8(text).expect("test input is text")
+        })
+    }
+
+    /// The text of the streams with this metadata value.
+    pub(super) fn text_of(&self, name: &str, value: &str) -> String {
+        self.with(|batches| {
+            let of = |b: &&Recorded| b.stream.meta(name).is_some_and(|meta| **meta == *value);
+            let text: Vec<u8> = batches
+                .iter()
+                .filter(of)
+                .flat_map(|b| b.text.clone())
+                .collect();
+            String::from_utf8(text).expect("test input is text")
+        })
+    }
+}
+
+impl Inlet for Recorder {
+    fn send(
+        &self,
+        batch: Batch,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + '_>> {
+        Box::pin(async move {
+            self.gate.acquire().await.expect("never closed").forget();
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(SourceError::Closed);
+            }
+            let rows = batch.rows();
+            self.batches.lock().expect("not poisoned").push(Recorded {
+                stream: batch.stream.clone(),
+                position: batch.position,
+                text: batch.text().to_vec(),
+                truncated: batch.truncated().to_vec(),
+                pinned_bytes: batch.pinned_bytes(),
+            });
+            self.lines.send_modify(|lines| *lines += rows);
+            Ok(())
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::SeqCst)
+    }
+
+    fn count(&self, notice: Notice, times: u64) {
+        *self
+            .notices
+            .lock()
+            .expect("not poisoned")
+            .entry(notice)
+            .or_default() += times;
+    }
+}
+
+/// A definition named `test`.
+pub(super) fn definition(scheme: &str, target: &str, options: serde_json::Value) -> Definition {
+    let serde_json::Value::Object(options) = options else {
+        panic!("options are an object");
+    };
+    Definition {
+        name: "test".into(),
+        scheme: scheme.into(),
+        target: target.into(),
+        options,
+    }
+}
