@@ -11,4 +11,5 @@ pub mod seam;
 pub mod telemetry;
 
 pub mod frame;
+pub mod parse;
 pub mod source;

@@ -1,0 +1,492 @@
+//! Shapes: what the lines of a stream have in common, learned as they come.
+//!
+//! A program writes its lines with a few statements, so that all but the
+//! scalars repeats byte for byte. A line is cut into *steps*, each a literal
+//! (all that stands between two scalars: `","level":"`) and the scalar behind
+//! it. Valid lines that the scanner has read are put into a tree of steps, in
+//! which lines that begin alike share their beginning. The next line walks
+//! down the tree: it compares literals, sixteen bytes at a time, and reads
+//! scalars with the same functions as the scanner.
+//!
+//! Why that is sound: a path of literals fixes all that the scanner would
+//! know between scalars (what is open, which keys were read), so whatever
+//! follows such a path with valid scalars is valid, and the same cells are
+//! written in the same order. A walk that fails says nothing; the scanner then
+//! reads the line from its start.
+//!
+//! Hostile or merely varied streams: the tree, its fan-out and what one line
+//! may add are bounded, and if too many lines of a window miss, the tree is
+//! dropped and the cache rests.
+
+use std::ops::Range;
+
+use super::scalar;
+use super::scan::{self, Observer};
+use super::simd::Chunk;
+use crate::event::Cell;
+
+/// Steps in the tree: some dozens of shapes. With literals, 100 KiB.
+const NODES_MAX: usize = 1024;
+/// Bytes of literals longer than one chunk.
+const LITERALS_MAX: usize = 64 * 1024;
+/// Operations on objects and arrays, all nodes together.
+const OPS_MAX: usize = 4096;
+/// Alternatives after one scalar: a walk compares them one after the other.
+const SIBLINGS_MAX: usize = 16;
+/// Steps of one line; a longer line would be a large part of the tree.
+const STEPS_MAX: usize = 128;
+/// Operations of one line, which are searched for what a duplicate key forgets.
+const LINE_OPS_MAX: usize = 2 * STEPS_MAX;
+/// A longer literal is a rare thing that is not worth its room.
+const LITERAL_LEN_MAX: usize = 1024;
+
+/// Lines over which misses are counted.
+const WINDOW_LINES: u32 = 1024;
+/// More misses than this in a window and the cache costs more than it saves: a
+/// hit saves half of a scan, a miss costs up to half of one.
+const MISSES_MAX: u32 = WINDOW_LINES * 3 / 8;
+/// Lines for which the cache then rests; what a window costs is small to it.
+const REST_LINES: u32 = 16 * WINDOW_LINES;
+
+/// What stands behind a literal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    /// The inside of a string; the literal ends with its opening quote.
+    String,
+    /// A number, `true`, `false` or `null`.
+    Bare,
+    /// The end of the line.
+    Nothing,
+}
+
+/// What the scanner did inside a literal, at an offset into it.
+#[derive(Clone, Debug)]
+struct Op {
+    offset: u32,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Forget { low: u32, high: u32 },
+    Open { leaf: u32 },
+    Close { leaf: u32 },
+}
+
+/// One step, and how to go on in the tree.
+#[derive(Debug)]
+struct Node {
+    /// The literal's first chunk, zeros behind it.
+    head: [u8; Chunk::LEN],
+    /// The bits of `head` that are literal.
+    head_mask: u32,
+    follows: Follows,
+    /// The literal's length.
+    len: u32,
+    /// Where what does not fit `head` starts in `Shapes::literals`.
+    rest: u32,
+    /// The leaf of the scalar.
+    leaf: u32,
+    /// The step's range in `Shapes::ops`.
+    ops_start: u32,
+    ops_end: u32,
+    /// The first step after this one.
+    child: u32,
+    /// The next alternative to this one.
+    sibling: u32,
+}
+
+/// No node.
+const NONE: u32 = u32::MAX;
+
+/// The tree of a stream's shapes.
+#[derive(Debug, Default)]
+pub(super) struct Shapes {
+    nodes: Vec<Node>,
+    literals: Vec<u8>,
+    ops: Vec<Op>,
+    /// Lines and misses of this window.
+    lines: u32,
+    misses: u32,
+    /// Lines for which the cache still rests.
+    rest: u32,
+    /// Whether the tree takes no more shapes.
+    full: bool,
+    /// The shape of the line being learned.
+    lesson: Lesson,
+}
+
+impl Shapes {
+    /// Whether the next line shall be looked up at all.
+    #[inline(always)]
+    pub(super) fn awake(&mut self) -> bool {
+        if self.rest == 0 {
+            return true;
+        }
+        self.rest -= 1;
+        false
+    }
+
+    /// Counts a line that was looked up, and sleeps if that is of no use.
+    #[inline(always)]
+    pub(super) fn count(&mut self, hit: bool) {
+        self.lines += 1;
+        self.misses += u32::from(!hit);
+        if self.lines == WINDOW_LINES {
+            self.end_window();
+        }
+    }
+
+    #[cold]
+    fn end_window(&mut self) {
+        if self.misses > MISSES_MAX {
+            self.nodes.clear();
+            self.literals.clear();
+            self.ops.clear();
+            self.full = false;
+            self.rest = REST_LINES;
+        }
+        self.lines = 0;
+        self.misses = 0;
+    }
+
+    /// Reads the line `text[pos..end]` by the shapes; false says that it has
+    /// none of them, and leaves anything in `found`.
+    #[inline(always)]
+    pub(super) fn walk(&self, text: &[u8], pos: usize, end: usize, found: &mut [Cell]) -> bool {
+        let mut pos = pos;
+        let mut at = 0;
+        loop {
+            let chunk = Chunk::load(text, pos);
+            // A scalar of the wrong kind is another sibling's: `"a":` may go on
+            // with a quote in one shape and with a digit in another.
+            let (node, start, stop, cell) = loop {
+                let Some(node) = self.nodes.get(at as usize) else {
+                    return false;
+                };
+                at = node.sibling;
+                if chunk.differences(Chunk::new(&node.head)) & node.head_mask != 0 {
+                    continue;
+                }
+                let start = pos + node.len as usize;
+                if node.len as usize > Chunk::LEN && !self.rest_matches(node, text, pos) {
+                    continue;
+                }
+                match node.follows {
+                    Follows::String => {
+                        let Some((stop, escaped)) = scalar::string(text, start, end) else {
+                            return false;
+                        };
+                        break (node, start, stop, Cell::string(start, stop, escaped));
+                    }
+                    Follows::Bare => {
+                        if let Some((stop, cell)) = scalar::bare(text, start, end) {
+                            break (node, start, stop, cell);
+                        }
+                    }
+                    Follows::Nothing => {
+                        if start == end {
+                            break (node, start, end, Cell::default());
+                        }
+                    }
+                }
+            };
+            if node.ops_start != node.ops_end {
+                self.apply(node, start - node.len as usize, found);
+            }
+            found[node.leaf as usize] = cell;
+            if node.follows == Follows::Nothing {
+                return true;
+            }
+            pos = stop;
+            at = node.child;
+        }
+    }
+
+    /// Compares what is behind a literal's first chunk.
+    fn rest_matches(&self, node: &Node, text: &[u8], pos: usize) -> bool {
+        let len = node.len as usize - Chunk::LEN;
+        let rest = &self.literals[node.rest as usize..node.rest as usize + len];
+        text.get(pos + Chunk::LEN..)
+            .is_some_and(|t| t.starts_with(rest))
+    }
+
+    fn apply(&self, node: &Node, start: usize, found: &mut [Cell]) {
+        for op in &self.ops[node.ops_start as usize..node.ops_end as usize] {
+            let at = start + op.offset as usize;
+            match op.what {
+                What::Forget { low, high } => {
+                    found[low as usize..high as usize].fill(Cell::default());
+                }
+                What::Open { leaf } => found[leaf as usize] = Cell::new(at, at),
+                What::Close { leaf } => scan::close(&mut found[leaf as usize], at),
+            }
+        }
+    }
+
+    /// What the scanner of a line that starts at `start` shall tell, to be
+    /// given to [`Shapes::learn`]; none if there is no room to learn more.
+    pub(super) fn lesson(&mut self, start: usize) -> Option<&mut Lesson> {
+        if self.full {
+            return None;
+        }
+        self.lesson.begin(start);
+        Some(&mut self.lesson)
+    }
+
+    /// Adds the shape of the valid line that the lesson was about. `no_leaf`
+    /// is the cell that nobody reads.
+    pub(super) fn learn(&mut self, text: &[u8], end: usize, no_leaf: u32) {
+        let mut lesson = std::mem::take(&mut self.lesson);
+        lesson.end(end, no_leaf);
+        if lesson.fits {
+            self.full = self.nodes.len() + lesson.steps.len() > NODES_MAX
+                || self.ops.len() + lesson.ops.len() > OPS_MAX
+                || self.literals.len() + lesson.literal_bytes > LITERALS_MAX;
+            if !self.full {
+                self.insert(&lesson, text);
+            }
+        }
+        self.lesson = lesson;
+    }
+
+    /// Adds the steps that the tree lacks. A line that would make too many
+    /// alternatives is left where it stands: its walk ends as a miss.
+    fn insert(&mut self, lesson: &Lesson, text: &[u8]) {
+        let mut parent = NONE;
+        for step in &lesson.steps {
+            let mut at = match self.nodes.get(parent as usize) {
+                Some(node) => node.child,
+                None if self.nodes.is_empty() => NONE,
+                None => 0,
+            };
+            let mut last = NONE;
+            let mut siblings = 0;
+            while at != NONE && !self.is_step(at, step, text) {
+                last = at;
+                siblings += 1;
+                at = self.nodes[at as usize].sibling;
+            }
+            if at == NONE {
+                if siblings == SIBLINGS_MAX {
+                    return;
+                }
+                at = self.add(step, lesson, text);
+                if last != NONE {
+                    self.nodes[last as usize].sibling = at;
+                } else if parent != NONE {
+                    self.nodes[parent as usize].child = at;
+                }
+            }
+            parent = at;
+        }
+    }
+
+    fn is_step(&self, node: u32, step: &Step, text: &[u8]) -> bool {
+        let node = &self.nodes[node as usize];
+        let literal = &text[step.literal.clone()];
+        let (head, rest) = literal.split_at(literal.len().min(Chunk::LEN));
+        node.len as usize == literal.len()
+            && node.follows == step.follows
+            && node.head.starts_with(head)
+            && self.literals[node.rest as usize..].starts_with(rest)
+    }
+
+    fn add(&mut self, step: &Step, lesson: &Lesson, text: &[u8]) -> u32 {
+        let literal = &text[step.literal.clone()];
+        let (first, rest) = literal.split_at(literal.len().min(Chunk::LEN));
+        let mut head = [0; Chunk::LEN];
+        head[..first.len()].copy_from_slice(first);
+        let ops_start = self.ops.len() as u32;
+        self.ops
+            .extend_from_slice(&lesson.ops[step.ops.start..step.ops.end]);
+        self.nodes.push(Node {
+            head,
+            head_mask: (1 << first.len()) - 1,
+            follows: step.follows,
+            len: literal.len() as u32,
+            rest: self.literals.len() as u32,
+            leaf: step.leaf,
+            ops_start,
+            ops_end: self.ops.len() as u32,
+            child: NONE,
+            sibling: NONE,
+        });
+        self.literals.extend_from_slice(rest);
+        self.nodes.len() as u32 - 1
+    }
+}
+
+#[derive(Debug)]
+struct Step {
+    literal: Range<usize>,
+    follows: Follows,
+    leaf: u32,
+    ops: Range<usize>,
+}
+
+/// The shape of one line, as the scanner tells it.
+#[derive(Debug, Default)]
+pub(super) struct Lesson {
+    steps: Vec<Step>,
+    ops: Vec<Op>,
+    /// Where the literal being read starts.
+    literal: usize,
+    literal_bytes: usize,
+    /// Whether it is within the bounds.
+    fits: bool,
+}
+
+impl Lesson {
+    fn begin(&mut self, start: usize) {
+        self.steps.clear();
+        self.ops.clear();
+        self.literal = start;
+        self.literal_bytes = 0;
+        self.fits = true;
+    }
+
+    fn end(&mut self, end: usize, no_leaf: u32) {
+        self.step(end, Follows::Nothing, no_leaf);
+    }
+
+    /// Ends the literal at `end`.
+    fn step(&mut self, end: usize, follows: Follows, leaf: u32) {
+        let literal = self.literal..end;
+        self.fits &= self.steps.len() < STEPS_MAX && literal.len() <= LITERAL_LEN_MAX;
+        if self.fits {
+            self.literal_bytes += literal.len();
+            let ops = self.steps.last().map_or(0, |s| s.ops.end)..self.ops.len();
+            self.steps.push(Step {
+                literal,
+                follows,
+                leaf,
+                ops,
+            });
+        }
+    }
+
+    fn op(&mut self, at: usize, what: What) {
+        self.fits &= self.ops.len() < LINE_OPS_MAX;
+        if self.fits {
+            let offset = (at - self.literal) as u32;
+            self.ops.push(Op { offset, what });
+        }
+    }
+}
+
+impl Observer for &mut Lesson {
+    fn scalar(&mut self, span: Range<usize>, leaf: u32, quoted: bool) {
+        if quoted {
+            self.step(span.start + 1, Follows::String, leaf);
+            self.literal = span.end - 1;
+        } else {
+            self.step(span.start, Follows::Bare, leaf);
+            self.literal = span.end;
+        }
+    }
+
+    fn forget(&mut self, at: usize, leaves: Range<usize>) {
+        if !self.fits {
+            return;
+        }
+        // Only a duplicate has anything to forget.
+        let written = |leaf: u32| leaves.contains(&(leaf as usize));
+        let opened = |op: &Op| matches!(op.what, What::Open { leaf } if written(leaf));
+        if self.steps.iter().any(|s| written(s.leaf)) || self.ops.iter().any(opened) {
+            let (low, high) = (leaves.start as u32, leaves.end as u32);
+            self.op(at, What::Forget { low, high });
+        }
+    }
+
+    fn open(&mut self, at: usize, leaf: u32) {
+        self.op(at, What::Open { leaf });
+    }
+
+    fn close(&mut self, at: usize, leaf: u32) {
+        self.op(at, What::Close { leaf });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Needs, Path};
+    use crate::parse::json::Json;
+
+    fn json() -> Json {
+        let mut needs = Needs::default();
+        needs.slot(&Path::of("a"), crate::event::ColumnKind::Text);
+        Json::build(&needs)
+    }
+
+    fn reads(json: &mut Json, line: &str) -> bool {
+        json.read(line.as_bytes(), &(0..line.len()))
+    }
+
+    #[test]
+    fn a_shape_is_learned_from_one_line() {
+        let mut json = json();
+        let line = |n: usize| format!(r#" {{"a":{{"b":"{n}"}},"c":[{n},null,true],"a":"x"}} "#);
+        for n in 0..10 {
+            assert!(reads(&mut json, &line(n)));
+        }
+        assert_eq!((json.shapes.lines, json.shapes.misses), (10, 1));
+        // A number for a string is another shape, which shares the beginning.
+        let before = json.shapes.nodes.len();
+        assert!(reads(
+            &mut json,
+            r#" {"a":{"b":"0"},"c":[1,null,"x"],"a":"x"} "#
+        ));
+        assert_eq!(json.shapes.misses, 2);
+        assert_eq!(json.shapes.nodes.len(), before + 3);
+    }
+
+    #[test]
+    fn an_invalid_line_teaches_nothing() {
+        let mut json = json();
+        for line in [r#"{"a":1,"b":2"#, r#"{"a":1,"b":2}}"#, "x", ""] {
+            assert!(!reads(&mut json, line));
+        }
+        assert!(json.shapes.nodes.is_empty());
+    }
+
+    #[test]
+    fn a_stream_without_shapes_puts_the_cache_to_rest() {
+        let mut json = json();
+        let mut asleep = 0;
+        for n in 0..2 * (WINDOW_LINES + REST_LINES) {
+            assert!(reads(
+                &mut json,
+                &format!(r#"{{"k{n}":1,"{n}":{{"a":[{n}]}}}}"#)
+            ));
+            asleep += u32::from(json.shapes.rest > 0);
+            assert!(json.shapes.nodes.len() <= NODES_MAX);
+            assert!(json.shapes.literals.len() <= LITERALS_MAX);
+        }
+        assert!(asleep > REST_LINES && asleep <= 2 * REST_LINES + 2);
+        assert!(json.shapes.nodes.is_empty());
+        // Awake again, it learns.
+        assert!(reads(&mut json, r#"{"a":1}"#) && reads(&mut json, r#"{"a":1}"#));
+        assert!(reads(&mut json, r#"{"a":1}"#));
+        assert!(json.shapes.nodes.len() == 2 && json.shapes.misses <= 2);
+    }
+
+    #[test]
+    fn what_one_line_teaches_is_bounded() {
+        let mut json = json();
+        let members = |n: usize| (0..n).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>();
+        for line in [
+            format!("{{{}}}", members(STEPS_MAX).join(",")),
+            format!("{{\"a\":{}1}}", " ".repeat(LITERAL_LEN_MAX)),
+            format!("{{{}}}", vec!["\"a\":[]"; LINE_OPS_MAX].join(",")),
+        ] {
+            assert!(reads(&mut json, &line));
+            assert!(json.shapes.nodes.is_empty());
+        }
+        for n in 0..2 * SIBLINGS_MAX {
+            assert!(reads(&mut json, &format!("{{\"k{n}\":1}}")));
+        }
+        assert_eq!(json.shapes.nodes.len(), 2 * SIBLINGS_MAX);
+    }
+}

@@ -1,0 +1,78 @@
+//! Lines to fields: what each format's parser is and how a batch is parsed.
+//!
+//! A parser is built for the plan's [`Needs`] and writes spans; it never
+//! copies text. A line that it cannot read is never lost: the row keeps its
+//! line as message and is counted as failed.
+//!
+//! [`Formats::build`] turns the name of a format into [`Formats`], once a
+//! source; [`Formats::reader`] makes a [`Reader`] for each of its streams.
+
+mod detect;
+mod formats;
+mod logfmt;
+mod output;
+mod pattern;
+mod raw;
+mod scan;
+mod syslog;
+mod table;
+mod text;
+
+pub mod json;
+
+use std::ops::Range;
+
+use crate::event::{Columns, Timestamp, batch::trim_terminator};
+
+pub use formats::{FormatError, Formats, JsonParser, Reader};
+pub use pattern::TemplateError;
+
+/// Reads the lines of one stream.
+///
+/// Built for the plan's needs, so that it knows before the first line which
+/// values go to which columns. Implementations promise: no panic and no
+/// recursion on any input, no allocation per line, spans within the line.
+pub trait Parser: Send {
+    /// The format's name, as `parse:` takes it.
+    fn name(&self) -> &'static str;
+
+    /// Tells when the lines that come next were read: what a time without a
+    /// year is close to.
+    fn begin(&mut self, _observed: Timestamp) {}
+
+    /// Reads the line `text[line]` (without its terminator) into row `row`:
+    /// puts the columns that the plan needs and, where `out.wants_fields()`,
+    /// pushes the row's fields in output order or calls `out.set_json(row)`.
+    ///
+    /// Returns false if the line does not have this format; then the row has
+    /// been reset (`Columns::reset_row`). Never calls `out.end_row()`: the
+    /// loop does.
+    fn parse_line(
+        &mut self,
+        text: &[u8],
+        line: Range<usize>,
+        row: usize,
+        out: &mut Columns,
+    ) -> bool;
+
+    /// Reads every line of a batch; `out` is freshly reset for `ends.len()`
+    /// rows. Rows that fail are read by `fallback`, which takes any line.
+    ///
+    /// Each parser has its own copy of this loop, so that only the call of
+    /// `parse` itself goes through a table.
+    fn parse(&mut self, text: &[u8], ends: &[u32], out: &mut Columns, fallback: &mut dyn Parser) {
+        let mut start = 0;
+        for (row, &end) in ends.iter().enumerate() {
+            let line = trim_terminator(text, start..end as usize);
+            start = end as usize;
+            if !self.parse_line(text, line.clone(), row, out) {
+                out.set_failed(row);
+                fallback.parse_line(text, line, row, out);
+            }
+            out.end_row();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

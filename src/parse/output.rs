@@ -1,0 +1,128 @@
+//! Where a value goes once it is found: into the columns that the plan wants
+//! it for, and into the row's field list.
+
+use std::sync::Arc;
+
+use crate::event::time::Layout;
+use crate::event::{Cell, Columns, Defs, Field, FieldKind, Level, Needs, Path, Role, Timestamp};
+
+/// One named value of a format.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    def: u32,
+    slots: Box<[usize]>,
+}
+
+impl Output {
+    /// The value `name` (dotted where nested) with the role it has, if any.
+    pub(super) fn new(
+        name: &str,
+        role: Option<Role>,
+        layout: Option<Arc<Layout>>,
+        needs: &Needs,
+        defs: &mut Defs,
+    ) -> Output {
+        let feeds = |path: &Path| match path.role() {
+            Some(wanted) => role == Some(wanted),
+            None => path.dotted() == name,
+        };
+        let slots = needs.columns.iter().enumerate();
+        Output {
+            def: defs.add(name, role, layout),
+            slots: slots
+                .filter(|(_, n)| feeds(&n.path))
+                .map(|(slot, _)| slot)
+                .collect(),
+        }
+    }
+
+    /// Whether nobody wants it when field lists are not wanted.
+    pub(super) fn has_columns(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Writes it to its columns.
+    #[inline]
+    pub(super) fn put(&self, out: &mut Columns, row: usize, text: &[u8], cell: Cell) {
+        for &slot in &self.slots {
+            out.put(slot, row, text, cell);
+        }
+    }
+
+    /// Writes a time to its columns: as it was read where a time is wanted.
+    #[inline]
+    pub(super) fn put_time(
+        &self,
+        out: &mut Columns,
+        row: usize,
+        text: &[u8],
+        cell: Cell,
+        time: Timestamp,
+    ) {
+        for &slot in &self.slots {
+            out.put(slot, row, text, cell);
+            out.put_time(slot, row, time);
+        }
+    }
+
+    /// Writes a level that stands in no span.
+    pub(super) fn put_level(&self, out: &mut Columns, row: usize, level: Level) {
+        for &slot in &self.slots {
+            out.put_level(slot, row, level);
+        }
+    }
+
+    /// Writes a number that stands in no span.
+    pub(super) fn put_number(&self, out: &mut Columns, row: usize, number: u32) {
+        for &slot in &self.slots {
+            if let crate::event::Column::Number(values) = out.column_mut(slot) {
+                values[row] = f64::from(number);
+            }
+        }
+    }
+
+    /// Writes plain text to columns and, if wanted, to the field list.
+    #[inline]
+    pub(super) fn text(
+        &self,
+        out: &mut Columns,
+        row: usize,
+        text: &[u8],
+        start: usize,
+        end: usize,
+    ) {
+        self.put(out, row, text, Cell::new(start, end));
+        if out.wants_fields() {
+            out.push_field(self.field(FieldKind::Text, start, end));
+        }
+    }
+
+    /// Its entry for a field list.
+    #[inline]
+    pub(super) fn field(&self, kind: FieldKind, start: usize, end: usize) -> Field {
+        Field::new(self.def, kind, start, end)
+    }
+
+    /// Its entry for a field list, of a level that stands in no span.
+    pub(super) fn level_field(&self, level: Level) -> Field {
+        Field::level(self.def, level)
+    }
+
+    /// Its entry for a field list, of a number that stands in no span.
+    pub(super) fn integer_field(&self, value: u32) -> Field {
+        Field::integer(self.def, value)
+    }
+
+    /// The index of its definition.
+    pub(super) fn def(&self) -> u32 {
+        self.def
+    }
+}
+
+/// The role that a field name means and how strongly (0 is strongest).
+pub(super) fn role_of(name: &str) -> Option<(Role, usize)> {
+    Role::ALL.into_iter().find_map(|role| {
+        let rank = role.aliases().iter().position(|alias| *alias == name)?;
+        Some((role, rank))
+    })
+}

@@ -1,0 +1,157 @@
+//! `pattern:` — formats written as a readable template.
+//!
+//! ```text
+//! {client:ip} {ident} {user} [{timestamp:%d/%b/%Y:%H:%M:%S %z}] {message:quoted} {http.status:int}
+//! ```
+//!
+//! `{name}` takes the text up to what follows it in the template, without the
+//! spaces around it; a lone `-` or nothing is absent. A dotted name nests. `{}`
+//! and `{_}` skip. `{name:kind}` says what the text must be:
+//!
+//! | kind | takes |
+//! |---|---|
+//! | `int`, `float` | a number, or `-` |
+//! | `ip` | an IPv4 or IPv6 address, or `-` |
+//! | `word` | text without white space, not empty |
+//! | `level` | a severity, spelled or one letter |
+//! | `quoted` | `"…"` with backslash escapes; the value is the inside |
+//! | `rest` | the rest of the line |
+//! | `%…` | a time in that strftime layout; `%+` is RFC 3339 and its relatives |
+//!
+//! `{? … ?}` is optional: there as a whole or not at all. `{name=[…]}` takes
+//! `name` and its parts, which are absent if it does not have them: a broken
+//! request line stays a message. A space at the end of literal text matches
+//! several. `\{` is a brace, `\\` a backslash. The whole line must match.
+//!
+//! The names `timestamp`, `level`, `message`, `service`, `host` and their
+//! aliases have that role.
+
+mod compile;
+mod run;
+mod template;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Parser, scan};
+use crate::event::time::Layout;
+use crate::event::{Cell, Columns, Defs, FieldKind, Needs, Timestamp};
+use compile::{Op, Program};
+use run::{Memo, Span, State};
+use template::Kind;
+pub use template::TemplateError;
+
+/// A compiled template with the scratch of one stream.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    name: &'static str,
+    program: Arc<Program>,
+    state: State,
+}
+
+impl Pattern {
+    /// Compiles `template` for the plan's needs; its field names go to `defs`.
+    pub(super) fn build(
+        name: &'static str,
+        template: &str,
+        needs: &Needs,
+        defs: &mut Defs,
+    ) -> Result<Pattern, TemplateError> {
+        let parts = template::parse(template)?;
+        let program = compile::program(template, &parts, needs, defs)?;
+        let state = State {
+            spans: vec![Span::ABSENT; program.slots].into(),
+            memos: vec![Memo::EMPTY; program.slots].into(),
+            reference: Timestamp(0),
+        };
+        Ok(Pattern {
+            name,
+            program: Arc::new(program),
+            state,
+        })
+    }
+
+    /// The layout of the time that a line must begin with, if it must.
+    pub(super) fn lead(&self) -> Option<&Arc<Layout>> {
+        match self.program.ops.first() {
+            Some(Op::Capture {
+                kind: Kind::Time(layout),
+                ..
+            }) => Some(layout),
+            _ => None,
+        }
+    }
+
+    /// Tells the time that the next line begins with, so that it is not read
+    /// again.
+    pub(super) fn set_lead(&mut self, text: &[u8], time: Timestamp) {
+        if let Some(Op::Capture { slot, .. }) = self.program.ops.first() {
+            self.state.memos[*slot].set(text, time);
+        }
+    }
+
+    fn emit(&self, text: &[u8], row: usize, out: &mut Columns) {
+        let lists = out.wants_fields();
+        for named in &self.program.named {
+            let span = self.state.spans[named.slot];
+            if !span.present {
+                continue;
+            }
+            let (start, end) = (span.start as usize, span.end as usize);
+            if named.output.has_columns() {
+                match span.kind {
+                    FieldKind::Time => {
+                        let time = self.state.memos[named.slot].time;
+                        named
+                            .output
+                            .put_time(out, row, text, Cell::new(start, end), time);
+                    }
+                    FieldKind::HexEscaped => {
+                        named
+                            .output
+                            .put(out, row, text, Cell::string(start, end, true));
+                    }
+                    _ => named.output.put(out, row, text, Cell::new(start, end)),
+                }
+            }
+            if lists {
+                out.push_field(named.output.field(span.kind, start, end));
+            }
+        }
+    }
+}
+
+impl Parser for Pattern {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn begin(&mut self, observed: Timestamp) {
+        self.state.reference = observed;
+        self.state.memos.fill(Memo::EMPTY);
+    }
+
+    fn parse_line(
+        &mut self,
+        text: &[u8],
+        line: Range<usize>,
+        row: usize,
+        out: &mut Columns,
+    ) -> bool {
+        let end = run::run(
+            &self.program.ops,
+            text,
+            line.start,
+            line.end,
+            &mut self.state,
+        );
+        let matched = end.is_some_and(|at| scan::skip_spaces(text, at, line.end) == line.end);
+        if matched {
+            self.emit(text, row, out);
+        }
+        matched
+    }
+}
+
+#[cfg(test)]
+mod tests;

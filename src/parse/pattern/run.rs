@@ -1,0 +1,363 @@
+//! Matching a line against a program: spans for its captures.
+//!
+//! There is no backtracking: every step either takes what it must or fails
+//! its group, so a line costs one pass, whatever is in it.
+
+use std::net::IpAddr;
+
+use super::super::scan;
+use super::compile::{Group, Op, Stop};
+use super::template::Kind;
+use crate::event::time::Layout;
+use crate::event::{FieldKind, Level, Timestamp};
+
+/// The longest run of letters that can be a level.
+const LEVEL_BYTES_MAX: usize = 13;
+/// The longest run of bytes that can be an address.
+const IP_BYTES_MAX: usize = 45;
+
+/// What a capture took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) kind: FieldKind,
+    pub(super) present: bool,
+}
+
+impl Span {
+    pub(super) const ABSENT: Span = Span {
+        start: 0,
+        end: 0,
+        kind: FieldKind::Text,
+        present: false,
+    };
+
+    fn new(start: usize, end: usize, kind: FieldKind) -> Span {
+        Span {
+            start: start as u32,
+            end: end as u32,
+            kind,
+            present: true,
+        }
+    }
+
+    /// Of text: without the spaces around it; nothing or `-` is absent.
+    fn trimmed(text: &[u8], mut start: usize, mut end: usize) -> Span {
+        while start < end && text[start] == b' ' {
+            start += 1;
+        }
+        while start < end && text[end - 1] == b' ' {
+            end -= 1;
+        }
+        if start == end || (end - start == 1 && text[start] == b'-') {
+            return Span::ABSENT;
+        }
+        Span::new(start, end, FieldKind::Text)
+    }
+}
+
+/// The last time read, by its text: consecutive lines mostly share it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memo {
+    text: [u8; Memo::BYTES_MAX],
+    len: usize,
+    pub(super) time: Timestamp,
+}
+
+impl Memo {
+    /// As long as the longest common layout; longer times are read each time.
+    const BYTES_MAX: usize = 36;
+    pub(super) const EMPTY: Memo = Memo {
+        text: [0; Memo::BYTES_MAX],
+        len: 0,
+        time: Timestamp::ABSENT,
+    };
+
+    /// Reads a time at the start of `text`: its length.
+    fn read(&mut self, layout: &Layout, text: &[u8], reference: Timestamp) -> Option<usize> {
+        let ends = |len: usize| {
+            matches!(
+                text.get(len),
+                None | Some(b' ' | b']' | b'"' | b'\t' | b'|')
+            )
+        };
+        if self.len > 0 && ends(self.len) && text.starts_with(&self.text[..self.len]) {
+            return Some(self.len);
+        }
+        let (time, len) = layout.parse_prefix_in(text, reference)?;
+        // A time that goes on in other lines (a fraction) must not be cut short.
+        self.set(if ends(len) { &text[..len] } else { &[] }, time);
+        Some(len)
+    }
+
+    /// Remembers the time of a text.
+    pub(super) fn set(&mut self, text: &[u8], time: Timestamp) {
+        self.time = time;
+        self.len = if text.len() <= Self::BYTES_MAX {
+            text.len()
+        } else {
+            0
+        };
+        self.text[..self.len].copy_from_slice(&text[..self.len]);
+    }
+}
+
+/// The scratch of one matcher.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub(super) spans: Box<[Span]>,
+    pub(super) memos: Box<[Memo]>,
+    pub(super) reference: Timestamp,
+}
+
+/// Matches `ops` at `text[at..end]`; where they end.
+pub(super) fn run(
+    ops: &[Op],
+    text: &[u8],
+    mut at: usize,
+    end: usize,
+    state: &mut State,
+) -> Option<usize> {
+    for op in ops {
+        at = match op {
+            Op::Literal { bytes, padded } => {
+                if !scan::starts_with(text, at, end, bytes) {
+                    return None;
+                }
+                at += bytes.len();
+                if *padded {
+                    scan::skip_spaces(text, at, end)
+                } else {
+                    at
+                }
+            }
+            Op::Capture {
+                kind,
+                slot,
+                until,
+                inside,
+            } => {
+                let after = capture(kind, *slot, until, text, at, end, state)?;
+                if let Some(inside) = inside {
+                    run_inside(inside, text, state.spans[*slot], state);
+                }
+                after
+            }
+            Op::Optional(group) => run(&group.ops, text, at, end, state).unwrap_or_else(|| {
+                state.spans[group.slots.clone()].fill(Span::ABSENT);
+                at
+            }),
+        };
+    }
+    Some(at)
+}
+
+/// Matches the parts of a capture, which may have them or not.
+fn run_inside(group: &Group, text: &[u8], outer: Span, state: &mut State) {
+    let (start, end) = (outer.start as usize, outer.end as usize);
+    let matched = outer.present && run(&group.ops, text, start, end, state) == Some(end);
+    if !matched {
+        // The capture's own slot is the first of the group.
+        state.spans[group.slots.clone()].fill(Span::ABSENT);
+    }
+}
+
+#[inline]
+fn capture(
+    kind: &Kind,
+    slot: usize,
+    until: &[Stop],
+    text: &[u8],
+    at: usize,
+    end: usize,
+    state: &mut State,
+) -> Option<usize> {
+    let (span, after) = match kind {
+        Kind::Text => {
+            let stop = stop(until, text, at, end)?;
+            (Span::trimmed(text, at, stop), stop)
+        }
+        Kind::Word => word(until, text, at, end)?,
+        Kind::Rest => (Span::trimmed(text, at, end), end),
+        Kind::Int | Kind::Float => number(matches!(kind, Kind::Float), text, at, end)?,
+        Kind::Ip => ip(text, at, end)?,
+        Kind::Level => level(text, at, end)?,
+        Kind::Quoted => quoted(text, at, end)?,
+        Kind::Time(layout) => {
+            let len = state.memos[slot].read(layout, &text[at..end], state.reference)?;
+            (Span::new(at, at + len, FieldKind::Time), at + len)
+        }
+    };
+    state.spans[slot] = span;
+    Some(after)
+}
+
+/// Where the first of the stops is.
+#[inline]
+fn stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
+    let mut first = None;
+    let mut bound = end;
+    for stop in until {
+        let found = match stop {
+            Stop::Literal(bytes) => {
+                scan::find_literal(text, at, end.min(bound + bytes.len() - 1), bytes)
+            }
+            Stop::End => Some(bound),
+        };
+        if let Some(found) = found {
+            first = Some(found);
+            // A further stop counts only if it begins before this one.
+            bound = found;
+        }
+    }
+    first
+}
+
+#[inline]
+fn word(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+    let blank = scan::blank(text, at, end);
+    let mut word_end = blank;
+    if let [Stop::Literal(bytes)] = until
+        && bytes[0] == b' '
+    {
+        // The common case: what follows decides whether this was right.
+    } else {
+        let ends_at_blank = until.iter().any(|s| match s {
+            Stop::Literal(bytes) => bytes[0] <= b' ',
+            Stop::End => true,
+        });
+        let literals = until.iter().filter_map(|s| match s {
+            Stop::Literal(bytes) if bytes[0] > b' ' => Some(bytes),
+            _ => None,
+        });
+        let mut found = ends_at_blank;
+        for literal in literals {
+            let bound = end.min(word_end + literal.len() - 1);
+            if let Some(stop) = scan::find_literal(text, at, bound, literal) {
+                word_end = word_end.min(stop);
+                found = true;
+            }
+        }
+        if !found {
+            return None;
+        }
+    }
+    (word_end > at).then(|| {
+        let dash = word_end - at == 1 && text[at] == b'-';
+        let span = if dash {
+            Span::ABSENT
+        } else {
+            Span::new(at, word_end, FieldKind::Text)
+        };
+        (span, word_end)
+    })
+}
+
+fn number(float: bool, text: &[u8], start: usize, end: usize) -> Option<(Span, usize)> {
+    let digits = |mut at: usize| {
+        while at < end && text[at].is_ascii_digit() {
+            at += 1;
+        }
+        at
+    };
+    let first = if text[start..end].starts_with(b"-") {
+        start + 1
+    } else {
+        start
+    };
+    let mut after = digits(first);
+    if after == first {
+        // A lone dash: no value.
+        return (first > start).then_some((Span::ABSENT, first));
+    }
+    // JSON has no leading zeros; such a number stays text.
+    let canonical = text[first] != b'0' || after == first + 1;
+    if float && after + 1 < end && text[after] == b'.' && text[after + 1].is_ascii_digit() {
+        after = digits(after + 1);
+    }
+    let kind = if canonical {
+        FieldKind::Number
+    } else {
+        FieldKind::Text
+    };
+    Some((Span::new(start, after, kind), after))
+}
+
+/// How many bytes a dotted IPv4 address at the start of `text` takes; leading
+/// zeros are refused, as everywhere.
+fn ipv4(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for octet in 0..4 {
+        if octet > 0 {
+            (*text.get(at)? == b'.').then_some(())?;
+            at += 1;
+        }
+        let start = at;
+        let mut value = 0u32;
+        while let Some(digit) = text
+            .get(at)
+            .filter(|b| b.is_ascii_digit() && at < start + 3)
+        {
+            value = value * 10 + u32::from(digit - b'0');
+            at += 1;
+        }
+        let leading_zero = at > start + 1 && text[start] == b'0';
+        if at == start || value > 255 || leading_zero {
+            return None;
+        }
+    }
+    Some(at)
+}
+
+fn ip(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+    if let Some(len) = ipv4(&text[at..end])
+        && text[at..end].get(len).is_none_or(u8::is_ascii_whitespace)
+    {
+        return Some((Span::new(at, at + len, FieldKind::Text), at + len));
+    }
+    let window = &text[at..end.min(at + IP_BYTES_MAX + 1)];
+    let len = window
+        .iter()
+        .position(|b| !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':')))
+        .unwrap_or(window.len());
+    if len == 0 && window.first() == Some(&b'-') {
+        return Some((Span::ABSENT, at + 1));
+    }
+    let address = std::str::from_utf8(&window[..len]).ok()?;
+    address.parse::<IpAddr>().ok()?;
+    Some((Span::new(at, at + len, FieldKind::Text), at + len))
+}
+
+fn level(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+    let window = &text[at..end.min(at + LEVEL_BYTES_MAX + 1)];
+    let len = window
+        .iter()
+        .position(|b| !b.is_ascii_alphabetic())
+        .unwrap_or(window.len());
+    // Most lines that are none of ours fail here: before the search for a name.
+    if len == 0 {
+        return None;
+    }
+    Level::parse(&window[..len])?;
+    Some((Span::new(at, at + len, FieldKind::Text), at + len))
+}
+
+fn quoted(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+    if at >= end || text[at] != b'"' {
+        return None;
+    }
+    let (close, escaped) = scan::quoted(text, at + 1, end)?;
+    let dash = close - at == 2 && text[at + 1] == b'-';
+    let kind = if escaped {
+        FieldKind::HexEscaped
+    } else {
+        FieldKind::Text
+    };
+    let span = if dash {
+        Span::ABSENT
+    } else {
+        Span::new(at + 1, close, kind)
+    };
+    Some((span, close + 1))
+}

@@ -1,0 +1,155 @@
+//! Searches tuned for log lines, where the next delimiter is mostly a few
+//! bytes away: eight bytes at a time first, memchr for what is farther.
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+/// Bytes looked at before memchr's vectors are worth their set-up.
+const NEAR_BYTES: usize = 32;
+
+/// Where `needle` is first in `text[from..end]`.
+#[inline]
+pub(super) fn find(text: &[u8], from: usize, end: usize, needle: u8) -> Option<usize> {
+    let splat = LOW * u64::from(needle);
+    let mut at = from;
+    let near = from + NEAR_BYTES;
+    while at < near {
+        let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
+            let rest = text.get(at..end)?;
+            return rest.iter().position(|&b| b == needle).map(|i| at + i);
+        };
+        let word = u64::from_le_bytes(*word) ^ splat;
+        let hit = word.wrapping_sub(LOW) & !word & HIGH;
+        if hit != 0 {
+            let found = at + hit.trailing_zeros() as usize / 8;
+            return (found < end).then_some(found);
+        }
+        at += 8;
+    }
+    memchr::memchr(needle, text.get(at..end)?).map(|i| at + i)
+}
+
+/// Where the first byte of `text[from..end]` is that is no printing character
+/// of ASCII or beyond: a space or a control character; `end` if none is.
+#[inline]
+pub(super) fn blank(text: &[u8], from: usize, end: usize) -> usize {
+    let mut at = from;
+    while at < end {
+        let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
+            let rest = &text[at..end];
+            return rest.iter().position(|&b| b <= b' ').map_or(end, |i| at + i);
+        };
+        let word = u64::from_le_bytes(*word);
+        // The lowest hit is exact: borrows only run upwards.
+        let hit = word.wrapping_sub(LOW * 0x21) & !word & HIGH;
+        if hit != 0 {
+            return end.min(at + hit.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    end
+}
+
+/// Where `literal` is first in `text[from..end]`; `literal` is not empty.
+#[inline]
+pub(super) fn find_literal(text: &[u8], from: usize, end: usize, literal: &[u8]) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at = find(text, at, end, literal[0])?;
+        if starts_with(text, at, end, literal) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// Whether `text[at..end]` begins with `literal`: for literals of a few bytes,
+/// where a call of `memcmp` costs more than the comparison.
+#[inline]
+pub(super) fn starts_with(text: &[u8], at: usize, end: usize, literal: &[u8]) -> bool {
+    let window = &text[at..end];
+    window.len() >= literal.len() && literal.iter().zip(window).all(|(a, b)| a == b)
+}
+
+/// Past the spaces at `at`.
+#[inline]
+pub(super) fn skip_spaces(text: &[u8], mut at: usize, end: usize) -> usize {
+    while at < end && text[at] == b' ' {
+        at += 1;
+    }
+    at
+}
+
+/// Where the first `"` or `\` is in `text[from..end]`.
+#[inline]
+fn quote_or_backslash(text: &[u8], from: usize, end: usize) -> Option<usize> {
+    let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    let mut at = from;
+    while at < from + NEAR_BYTES / 2
+        && let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>)
+    {
+        let word = u64::from_le_bytes(*word);
+        let hit = zeros(word ^ (LOW * 0x22)) | zeros(word ^ (LOW * 0x5c));
+        if hit != 0 {
+            let found = at + hit.trailing_zeros() as usize / 8;
+            return (found < end).then_some(found);
+        }
+        at += 8;
+    }
+    memchr::memchr2(b'"', b'\\', text.get(at..end)?).map(|i| at + i)
+}
+
+/// The end of a double-quoted string's inside that begins at `from`, and
+/// whether it has backslashes. `None` if it does not end before `end`.
+#[inline]
+pub(super) fn quoted(text: &[u8], from: usize, end: usize) -> Option<(usize, bool)> {
+    let mut at = from;
+    let mut escaped = false;
+    loop {
+        at = quote_or_backslash(text, at, end)?;
+        if text[at] == b'"' {
+            return Some((at, escaped));
+        }
+        escaped = true;
+        at += 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escaped_quotes_do_not_end_a_string() {
+        for (text, expected) in [
+            (r#"abc" x"#, Some((3, false))),
+            (r#"a\"b" x"#, Some((4, true))),
+            (r#"a\\" x"#, Some((3, true))),
+            (r"a\", None),
+            (r#"a\""#, None),
+            ("", None),
+        ] {
+            assert_eq!(quoted(text.as_bytes(), 0, text.len()), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn searches_agree_with_the_obvious(
+            text in proptest::collection::vec(prop_oneof![Just(b'a'), Just(b' '), Just(0x80u8), Just(b'!'), any::<u8>()], 0..80),
+            from in 0usize..80,
+            end in 0usize..80,
+            needle: u8,
+        ) {
+            let end = end.min(text.len());
+            let from = from.min(end);
+            let window = &text[from..end];
+            let at = window.iter().position(|&b| b == needle).map(|i| from + i);
+            prop_assert_eq!(find(&text, from, end, needle), at);
+            let at = window.iter().position(|&b| b <= b' ').map_or(end, |i| from + i);
+            prop_assert_eq!(blank(&text, from, end), at);
+            let at = window.windows(2).position(|w| w == b"a ").map(|i| from + i);
+            prop_assert_eq!(find_literal(&text, from, end, b"a "), at);
+        }
+    }
+}
