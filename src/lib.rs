@@ -12,4 +12,5 @@ pub mod telemetry;
 
 pub mod frame;
 pub mod parse;
+pub mod route;
 pub mod source;
