@@ -10,7 +10,9 @@ pub mod event;
 pub mod seam;
 pub mod telemetry;
 
+pub mod buffer;
 pub mod frame;
 pub mod parse;
 pub mod route;
+pub mod sink;
 pub mod source;

@@ -1,0 +1,225 @@
+//! Rows to JSON lines: always one valid object a line, whatever came in.
+//!
+//! A row whose line is a JSON object leaves as it came. Any other row is an
+//! object of its field list, in its order, fields of one parent together; a
+//! row without a list is `{"message": line}`.
+
+use super::cursor::Cursor;
+use super::grouped::Grouping;
+use super::keys::{Key, KeyTables};
+use super::pick::Pick;
+use super::value::Values;
+use crate::event::{Batch, Field, FieldKind, Rows};
+use crate::sink::Part;
+
+/// Writes JSON lines.
+#[derive(Default)]
+pub(super) struct Json {
+    tables: KeyTables,
+    pub(super) values: Values,
+    grouping: Grouping,
+    pick: Option<Pick>,
+}
+
+impl Json {
+    pub(super) fn new(pick: Option<Pick>) -> Json {
+        Json {
+            pick,
+            ..Json::default()
+        }
+    }
+
+    /// The whole text if every line of it may leave as it is.
+    pub(super) fn verbatim<'a>(&self, part: &'a Part) -> Option<&'a [u8]> {
+        let batch = &part.batch;
+        let (text, rows) = (batch.text(), batch.rows());
+        let as_it_is = self.pick.is_none()
+            && part.rows == Rows::All
+            && batch.columns().rows() == rows
+            && batch.columns().json().count() == rows
+            && text.last() == Some(&b'\n')
+            // Neither CRLF nor an event of several lines.
+            && memchr::memchr2_iter(b'\n', b'\r', text).count() == rows;
+        as_it_is.then_some(text)
+    }
+
+    pub(super) fn encode(&mut self, part: &Part, out: &mut Vec<u8>) {
+        self.values.near(part.batch.observed);
+        let mut cursor = Cursor::new(out);
+        let keys = self.tables.of(part.batch.columns().defs());
+        let mut writer = RowWriter {
+            keys,
+            values: &mut self.values,
+            grouping: &mut self.grouping,
+            pick: self.pick.as_ref(),
+        };
+        part.rows.for_each(part.batch.rows(), |row| {
+            writer.write(&mut cursor, &part.batch, row);
+        });
+    }
+
+    pub(super) fn encode_row(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
+        self.values.near(batch.observed);
+        let mut writer = RowWriter {
+            keys: self.tables.of(batch.columns().defs()),
+            values: &mut self.values,
+            grouping: &mut self.grouping,
+            pick: self.pick.as_ref(),
+        };
+        writer.write(&mut Cursor::new(out), batch, row);
+    }
+}
+
+/// Why the plain way did not work for a row.
+struct Scattered;
+
+struct RowWriter<'a> {
+    keys: &'a [Key],
+    values: &'a mut Values,
+    grouping: &'a mut Grouping,
+    pick: Option<&'a Pick>,
+}
+
+impl RowWriter<'_> {
+    fn write(&mut self, cursor: &mut Cursor, batch: &Batch, row: usize) {
+        if let Some(pick) = self.pick {
+            cursor.append(|out| pick.write_json(batch, row, self.values, out));
+            return;
+        }
+        let columns = batch.columns();
+        if columns.json().contains(row) {
+            write_json_line(cursor, batch.line(row));
+            return;
+        }
+        let start = cursor.position();
+        let fields = columns.fields(row);
+        if self.write_fields(cursor, batch.text(), fields).is_err() {
+            cursor.rewind(start);
+            self.grouping
+                .write(cursor, batch.text(), fields, columns.defs(), self.values);
+        }
+        if cursor.position() == start {
+            cursor.append(|out| {
+                out.extend_from_slice(b",\"message\":\"");
+                self.values.string(batch.line(row), FieldKind::Text, out);
+                out.push(b'"');
+            });
+        }
+        if !batch.truncated().is_empty() && batch.truncated().binary_search(&(row as u32)).is_ok() {
+            cursor.bytes(b",\"truncated\":true");
+        }
+        // Every key is written with the comma before it.
+        cursor.patch(start, b'{');
+        cursor.bytes(b"}\n");
+    }
+
+    /// Writes the fields as they come, each key with a comma before it. Fails
+    /// where fields of one object do not stand together or lie deeper.
+    fn write_fields(
+        &mut self,
+        cursor: &mut Cursor,
+        text: &[u8],
+        fields: &[Field],
+    ) -> Result<(), Scattered> {
+        let mut objects = Objects::default();
+        let mut free_key = None;
+        for &field in fields {
+            match field.kind() {
+                FieldKind::Key | FieldKind::EscapedKey => {
+                    free_key = Some(field);
+                    continue;
+                }
+                FieldKind::Object => return Err(Scattered),
+                _ => {}
+            }
+            let layout = if field.def() == Field::KEYED {
+                let Some(name) = free_key.take() else {
+                    continue;
+                };
+                objects.leave(cursor);
+                self.write_free_key(cursor, text, name);
+                None
+            } else {
+                let Some(key) = self.keys.get(field.def() as usize) else {
+                    continue;
+                };
+                let entered = key.parent != objects.parent && objects.enter(cursor, key)?;
+                let comma = cursor.position();
+                key.write(cursor);
+                if entered {
+                    cursor.patch(comma, b'{');
+                }
+                key.layout.as_ref()
+            };
+            self.values.write(cursor, text, field, layout);
+        }
+        objects.leave(cursor);
+        Ok(())
+    }
+
+    fn write_free_key(&mut self, cursor: &mut Cursor, text: &[u8], name: Field) {
+        cursor.append(|out| {
+            out.extend_from_slice(b",\"");
+            self.values.string(name.bytes(text), name.kind(), out);
+            out.extend_from_slice(b"\":");
+        });
+    }
+}
+
+/// Which object fields are being written to: the row's or one in it.
+struct Objects {
+    /// As in [`Key::parent`]; `u32::MAX` is no definition's.
+    parent: u32,
+    inside: bool,
+    /// The objects that have been written, by parent.
+    opened: u64,
+}
+
+impl Default for Objects {
+    fn default() -> Objects {
+        Objects {
+            parent: u32::MAX,
+            inside: false,
+            opened: 0,
+        }
+    }
+}
+
+impl Objects {
+    /// Goes on in the object of `key`; says whether it begins with this key,
+    /// whose comma then is its brace.
+    fn enter(&mut self, cursor: &mut Cursor, key: &Key) -> Result<bool, Scattered> {
+        self.leave(cursor);
+        (self.parent, self.inside) = (key.parent, key.depth > 0);
+        if self.inside {
+            let bit = 1u64.checked_shl(key.parent).ok_or(Scattered)?;
+            if key.depth > 1 || self.opened & bit != 0 {
+                return Err(Scattered);
+            }
+            self.opened |= bit;
+            cursor.bytes(&key.container);
+        }
+        Ok(self.inside)
+    }
+
+    /// Goes back to the row's object.
+    fn leave(&mut self, cursor: &mut Cursor) {
+        if self.inside {
+            cursor.bytes(b"}");
+            (self.parent, self.inside) = (u32::MAX, false);
+        }
+    }
+}
+
+/// Copies a line that is a JSON object. Line breaks in it (an event of several
+/// lines) can only be white space between tokens and become spaces.
+fn write_json_line(cursor: &mut Cursor, line: &[u8]) {
+    if memchr::memchr(b'\n', line).is_none() {
+        cursor.bytes(line);
+    } else {
+        cursor.append(|out| {
+            out.extend(line.iter().map(|&b| if b == b'\n' { b' ' } else { b }));
+        });
+    }
+    cursor.bytes(b"\n");
+}
