@@ -16,3 +16,6 @@ pub mod parse;
 pub mod route;
 pub mod sink;
 pub mod source;
+
+pub mod config;
+pub mod pipeline;

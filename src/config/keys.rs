@@ -1,0 +1,220 @@
+//! Every key of the config: what it takes, its default, what it is for.
+//!
+//! One table serves the reader (unknown keys), the JSON schema and the
+//! reference; a key that is planned says so instead of being unknown.
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// Text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A size: `64MiB`.
+    Size,
+    /// A duration: `25s`.
+    Period,
+    /// One name or a list of them.
+    Names,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A map of these keys.
+    Map(&'static [Key]),
+    /// This text key's value, or a map of these keys.
+    TextOr(&'static str, &'static [Key]),
+    /// A list of maps of these keys.
+    List(&'static [Key]),
+    /// A map from names to components with these keys beside their own.
+    Components(&'static [Key]),
+    /// Nothing yet.
+    Later,
+}
+
+/// A key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) takes: Takes,
+    /// What it is for, with its default.
+    pub(super) doc: &'static str,
+}
+
+const fn key(name: &'static str, takes: Takes, doc: &'static str) -> Key {
+    Key { name, takes, doc }
+}
+
+const fn later(name: &'static str) -> Key {
+    key(name, Takes::Later, "not supported by this version")
+}
+
+/// The top level.
+pub(super) const TOP: &[Key] = &[
+    key(
+        "state",
+        Takes::Text,
+        "Directory for all that is kept between runs. Default: $STATE_DIRECTORY, else none.",
+    ),
+    key(
+        "http",
+        Takes::TextOr("listen", HTTP),
+        "tflog's own HTTP listener, as an address or a map.",
+    ),
+    key(
+        "memory",
+        Takes::Size,
+        "Memory budget of all windows and buffers. Default: 256MiB.",
+    ),
+    key(
+        "grace",
+        Takes::Period,
+        "Time to drain after a stop signal. Default: 25s.",
+    ),
+    key(
+        "line_max",
+        Takes::Size,
+        "Longest line of any source; longer ones are truncated. Default: 1MiB.",
+    ),
+    key(
+        "sources",
+        Takes::Components(SOURCE),
+        "Where events come from. Default: stdin.",
+    ),
+    key(
+        "routes",
+        Takes::List(ROUTE),
+        "Which events go where, top down; the first match takes the event. Default: everything to all sinks.",
+    ),
+    key(
+        "sinks",
+        Takes::Components(SINK),
+        "Where events go. Default: stdout.",
+    ),
+    later("tests"),
+];
+
+/// Under `http`.
+pub(super) const HTTP: &[Key] = &[
+    key(
+        "listen",
+        Takes::Text,
+        "Address to bind: `host:port`, or `:port` for loopback.",
+    ),
+    later("token"),
+    later("auth"),
+    later("tls"),
+];
+
+/// What every source has.
+pub(super) const SOURCE: &[Key] = &[
+    key(
+        "url",
+        Takes::Text,
+        "What it reads: scheme, target and options.",
+    ),
+    key("parse", Takes::Text, "Format of its lines. Default: auto."),
+    later("window"),
+    later("with"),
+    later("multiline"),
+    later("token"),
+    later("auth"),
+    later("tls"),
+];
+
+/// A route.
+pub(super) const ROUTE: &[Key] = &[
+    key(
+        "name",
+        Takes::Text,
+        "Its name in metrics and `explain`. Default: route_N.",
+    ),
+    key("from", Takes::Names, "Sources it is for. Default: all."),
+    key(
+        "when",
+        Takes::Text,
+        "Rule that an event must match. Default: none, every event does.",
+    ),
+    key("to", Takes::Names, "Sinks that get the event."),
+    key(
+        "drop",
+        Takes::Flag,
+        "Drop the event, on purpose. Default: false.",
+    ),
+    key(
+        "continue",
+        Takes::Flag,
+        "Whether later routes see the event too. Default: false.",
+    ),
+    later("with"),
+];
+
+/// What every sink has.
+pub(super) const SINK: &[Key] = &[
+    key(
+        "url",
+        Takes::Text,
+        "What it writes: scheme, target and options.",
+    ),
+    key(
+        "encode",
+        Takes::Text,
+        "How events are written: json, raw, logfmt or human. Default: by the sink.",
+    ),
+    key(
+        "required",
+        Takes::Flag,
+        "Whether every event must reach it: then it blocks when full. Default: true.",
+    ),
+    key("buffer", Takes::Map(BUFFER), "What waits for it."),
+    key(
+        "when_full",
+        Takes::Word(WHEN_FULL),
+        "What happens when its buffer is full. Default: block, or drop_newest if not required.",
+    ),
+    later("with"),
+    later("fallback"),
+    later("dead_letter"),
+    later("original"),
+    later("auth"),
+    later("tls"),
+];
+
+/// Under a sink's `buffer`.
+pub(super) const BUFFER: &[Key] = &[
+    key(
+        "memory",
+        Takes::Size,
+        "Its share of the memory budget. Default: 32MiB.",
+    ),
+    later("disk"),
+    later("fsync"),
+    later("compression"),
+];
+
+/// What `when_full` takes.
+pub(super) const WHEN_FULL: &[&str] = &["block", "drop_newest", "drop_oldest"];
+
+/// The key `name` of a table.
+pub(super) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+    keys.iter().find(|key| key.name == name)
+}
+
+/// The keys of a table that can be used, for messages.
+pub(super) fn list(keys: &[Key]) -> String {
+    let names = keys.iter().filter(|key| key.takes != Takes::Later);
+    names.map(|key| key.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The nearest of `known` to what was written, if it is near enough to be meant.
+pub(super) fn nearest<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    /// Two different words of the config are rarely nearer than this.
+    const SIMILARITY_MIN: f64 = 0.75;
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(written, name), name))
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}

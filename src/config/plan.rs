@@ -1,0 +1,363 @@
+//! From what was written to what was meant: names resolved, rules compiled,
+//! components built.
+
+use std::collections::HashMap;
+
+use super::diagnostic::Diagnostic;
+use super::registry::{self, Reach};
+use super::{Config, RouteConfig, SinkConfig, WhenFull};
+use crate::component::{ByteSize, Definition};
+use crate::event::{Needs, Path};
+use crate::parse::Formats;
+use crate::parse::json::Json;
+use crate::pipeline::{Plan, PlannedSink, PlannedSource};
+use crate::route::{
+    Expression, Finding, FindingKind, Part, RouteSpec, RuleError, Table, Target, When, check,
+};
+use crate::seam::World;
+use crate::sink::driver::LoadLimits;
+use crate::sink::encode::{Encoder, Options};
+use crate::source::{Generate, Source};
+use crate::telemetry::{self, Labels, Quota};
+
+/// What a source may have read and not yet handed over.
+const SOURCE_WINDOW: ByteSize = ByteSize(4 << 20);
+/// The buffer of a sink on this machine: enough to ride out a slow write, and
+/// small enough that what waits is still in the processor's caches.
+const LOCAL_BUFFER: ByteSize = ByteSize(4 << 20);
+/// The buffer of a sink behind a network.
+const REMOTE_BUFFER: ByteSize = ByteSize(32 << 20);
+/// What one load may pin, local and remote: a write's worth, a batch's worth.
+const LOCAL_LOAD_BYTES: u64 = 1 << 20;
+const REMOTE_LOAD_BYTES: u64 = 4 << 20;
+/// Events in one load.
+const LOAD_EVENTS_MAX: u64 = 10_000;
+/// The route that stands for "everything everywhere".
+const DEFAULT_ROUTE: &str = "default";
+
+/// A source's definition with the config's line limit, unless it has its own.
+fn with_line_max(config: &Config, definition: &Definition) -> Definition {
+    let mut definition = definition.clone();
+    if let Some(limit) = config.line_max
+        && definition.scheme != Generate::NAME
+    {
+        let limit = limit.0.into();
+        definition.options.entry("line_max").or_insert(limit);
+    }
+    definition
+}
+
+/// What the command line adds to a config.
+#[derive(Default)]
+pub struct Extras {
+    /// Events that do not match it are left out.
+    pub filter: Option<Expression>,
+    /// What terminals show.
+    pub view: View,
+    /// Sources already built, in the place of the configured ones of that name.
+    pub sources: HashMap<String, Box<dyn Source>>,
+}
+
+/// How events are shown to people.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Whether stdout is a terminal.
+    pub terminal: bool,
+    /// Whether to colour.
+    pub color: bool,
+    /// Only these fields.
+    pub fields: Option<Vec<Path>>,
+}
+
+/// A plan, and what was odd about the config.
+pub struct Built {
+    /// Ready to run.
+    pub plan: Plan,
+    /// Findings that are no errors.
+    pub warnings: Vec<Diagnostic>,
+    /// Whether a source never ends by itself.
+    pub service: bool,
+}
+
+/// Builds the plan, or says everything that is wrong.
+pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Vec<Diagnostic>> {
+    let mut planner = Planner {
+        config,
+        world,
+        needs: Needs::default(),
+        errors: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let specs = planner.routes();
+    planner.look_over(&specs);
+    let names = specs.iter().map(|s| s.name.clone()).collect();
+    let table = planner.table(specs, extras.filter);
+    let sinks = planner.sinks(&extras.view);
+    // The needs are complete only now: parsers are built for them.
+    let sources = planner.sources(extras.sources);
+    planner.fits_in_memory(&sinks);
+    let Planner {
+        errors, warnings, ..
+    } = planner;
+    let Some(table) = table.filter(|_| errors.is_empty()) else {
+        return Err(errors);
+    };
+    let service = sources.iter().any(|s| s.source.is_service());
+    let plan = Plan {
+        sources,
+        table,
+        routes: names,
+        sinks,
+        grace: config.grace.0,
+    };
+    Ok(Built {
+        plan,
+        warnings,
+        service,
+    })
+}
+
+struct Planner<'a> {
+    config: &'a Config,
+    world: &'a World,
+    needs: Needs,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Planner<'_> {
+    /// The routes with names resolved; without `routes:` everything goes everywhere.
+    fn routes(&mut self) -> Vec<RouteSpec> {
+        let config = self.config;
+        let Some(routes) = &config.routes else {
+            let to = Target::Sinks((0..config.sinks.len()).collect());
+            let name = DEFAULT_ROUTE.to_owned();
+            return vec![RouteSpec {
+                name,
+                from: None,
+                when: When::Always,
+                to,
+                go_on: false,
+            }];
+        };
+        routes.iter().map(|route| self.route(route)).collect()
+    }
+
+    fn route(&mut self, route: &RouteConfig) -> RouteSpec {
+        let config = self.config;
+        // The reader has checked every name.
+        let source = |name: &str| config.sources.iter().position(|s| s.name == name);
+        let sink = |name: &str| config.sinks.iter().position(|s| s.name == name);
+        let from = route.from.as_ref();
+        let sinks = route.to.iter().flatten();
+        let to = if route.drop {
+            Target::Drop
+        } else {
+            Target::Sinks(sinks.filter_map(|name| sink(&name.value)).collect())
+        };
+        RouteSpec {
+            name: route.name.clone(),
+            from: from.map(|names| names.iter().filter_map(|n| source(&n.value)).collect()),
+            when: self.when(route),
+            to,
+            go_on: route.r#continue,
+        }
+    }
+
+    fn when(&mut self, route: &RouteConfig) -> When {
+        let Some(rule) = &route.when else {
+            return When::Always;
+        };
+        if rule.value.trim() == "unmatched" {
+            return When::Unmatched;
+        }
+        match Expression::parse(&rule.value) {
+            Ok(expression) => When::Rule(expression),
+            Err(error) => {
+                self.rule_error(route, error);
+                When::Always
+            }
+        }
+    }
+
+    fn rule_error(&mut self, route: &RouteConfig, error: RuleError) {
+        let mut diagnostic = Diagnostic::error("rule::syntax", error.message);
+        if let Some(rule) = &route.when {
+            diagnostic = diagnostic.at(&rule.at(error.offset..error.offset + error.len));
+        }
+        if let Some(help) = error.help {
+            diagnostic = diagnostic.help(help);
+        }
+        self.errors.push(diagnostic);
+    }
+
+    fn look_over(&mut self, specs: &[RouteSpec]) {
+        let sources: Vec<_> = self
+            .config
+            .sources
+            .iter()
+            .map(|s| s.name.as_str())
+            .collect();
+        let sinks: Vec<_> = self.config.sinks.iter().map(|s| s.name.as_str()).collect();
+        for finding in check(specs, &sources, &sinks) {
+            let diagnostic = self.finding(&finding);
+            if finding.kind.is_error() {
+                self.errors.push(diagnostic);
+            } else {
+                self.warnings.push(diagnostic);
+            }
+        }
+    }
+
+    fn finding(&self, finding: &Finding) -> Diagnostic {
+        let message = finding.message.clone();
+        let mut diagnostic = if finding.kind.is_error() {
+            Diagnostic::error("routes", message)
+        } else {
+            Diagnostic::warning("routes", message)
+        };
+        let config = self.config;
+        let place = match finding.kind {
+            FindingKind::OpenEnd { source } => {
+                config.sources.get(source).map(|s| s.places.of(None))
+            }
+            FindingKind::UnusedSink { sink } => config.sinks.get(sink).map(|s| s.places.of(None)),
+            _ => {
+                let route = finding.route.and_then(|at| config.routes.as_ref()?.get(at));
+                route.map(|route| &route.place)
+            }
+        };
+        if let Some(place) = place {
+            diagnostic = diagnostic.at(place);
+        }
+        diagnostic.help(finding.help.clone())
+    }
+
+    fn table(&mut self, specs: Vec<RouteSpec>, filter: Option<Expression>) -> Option<Table> {
+        match Table::compile(specs, filter, self.config.sinks.len(), &mut self.needs) {
+            Ok(table) => Some(table),
+            Err((Part::Route(place), error)) => {
+                if let Some(route) = self.config.routes.as_ref().and_then(|r| r.get(place)) {
+                    self.rule_error(route, error);
+                }
+                None
+            }
+            Err((Part::Filter, error)) => {
+                self.errors
+                    .push(Diagnostic::error("filter", error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn sinks(&mut self, view: &View) -> Vec<PlannedSink> {
+        let mut planned = Vec::new();
+        for sink in &self.config.sinks {
+            match self.sink(sink, view) {
+                Ok(sink) => planned.push(sink),
+                Err(diagnostic) => self.errors.push(diagnostic),
+            }
+        }
+        planned
+    }
+
+    fn sink(&mut self, sink: &SinkConfig, view: &View) -> Result<PlannedSink, Diagnostic> {
+        let definition = &sink.definition;
+        let on_terminal = definition.scheme == "stdout" && view.terminal;
+        let encoding = match &sink.encode {
+            Some(encode) => &*encode.value,
+            None if on_terminal => "human",
+            None => "json",
+        };
+        let fields = view
+            .fields
+            .clone()
+            .filter(|_| definition.scheme == "stdout");
+        let options = Options {
+            color: on_terminal && view.color,
+            fields,
+        };
+        let encoder = Encoder::build(encoding, options, &mut self.needs).map_err(|error| {
+            let error = definition.error(error.to_string()).at("encode");
+            self.config.diagnostic(&error)
+        })?;
+        let built = registry::sink(definition, encoder, self.world, &mut self.needs);
+        let (built, reach) = built.map_err(|error| self.config.diagnostic(&error))?;
+        let (buffer, load_bytes) = match reach {
+            Reach::Local => (LOCAL_BUFFER, LOCAL_LOAD_BYTES),
+            Reach::Remote => (REMOTE_BUFFER, REMOTE_LOAD_BYTES),
+        };
+        let when_full = match sink.when_full {
+            WhenFull::Block => telemetry::WhenFull::Block,
+            WhenFull::DropNewest => telemetry::WhenFull::DropNewest,
+            WhenFull::DropOldest => telemetry::WhenFull::DropOldest,
+        };
+        Ok(PlannedSink {
+            labels: Labels {
+                id: sink.name.clone(),
+                scheme: definition.scheme.clone(),
+            },
+            sink: built,
+            required: sink.required,
+            quota: Quota {
+                bytes_max: sink.buffer.memory.unwrap_or(buffer).0,
+                when_full,
+            },
+            limits: LoadLimits {
+                bytes_max: load_bytes,
+                events_max: LOAD_EVENTS_MAX,
+            },
+        })
+    }
+
+    fn sources(&mut self, mut given: HashMap<String, Box<dyn Source>>) -> Vec<PlannedSource> {
+        let config = self.config;
+        let mut planned = Vec::new();
+        for source in &config.sources {
+            let built = match given.remove(&source.name) {
+                Some(built) => Ok(built),
+                None => registry::source(&with_line_max(config, &source.definition), self.world),
+            };
+            let formats = Formats::build(&source.parse.value, &self.needs, |needs| {
+                Box::new(Json::build(needs))
+            });
+            let labels = Labels {
+                id: source.name.clone(),
+                scheme: source.definition.scheme.clone(),
+            };
+            match (built, formats) {
+                (Ok(source), Ok(formats)) => planned.push(PlannedSource {
+                    labels,
+                    source,
+                    formats,
+                }),
+                (built, formats) => {
+                    let built = built.err().map(|error| config.diagnostic(&error));
+                    let formats = formats.err().map(|error| {
+                        Diagnostic::error("parse", error.to_string()).at(&source.parse.place)
+                    });
+                    self.errors.extend(built.into_iter().chain(formats));
+                }
+            }
+        }
+        planned
+    }
+
+    /// All windows and buffers together must fit, or memory would not be bounded.
+    fn fits_in_memory(&mut self, sinks: &[PlannedSink]) {
+        let windows = self.config.sources.len() as u64 * SOURCE_WINDOW.0;
+        let buffers: u64 = sinks.iter().map(|s| s.quota.bytes_max).sum();
+        if windows + buffers > self.config.memory.0 {
+            let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+            let message = format!(
+                "sources' windows ({} MiB) and sinks' buffers ({} MiB) do not fit the memory budget of {} MiB",
+                mib(windows),
+                mib(buffers),
+                mib(self.config.memory.0)
+            );
+            let help = "make `memory` larger, or a sink's `buffer.memory` smaller";
+            self.errors
+                .push(Diagnostic::error("memory", message).help(help));
+        }
+    }
+}

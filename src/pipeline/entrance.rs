@@ -1,0 +1,102 @@
+//! Between a source and its router: a short bounded queue.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::event::Batch;
+use crate::source::{Inlet, Notice, SourceError};
+use crate::telemetry::Ledger;
+
+/// Batches that may wait for a router. A few are enough to keep both sides
+/// busy; more would only cool the caches.
+const BATCHES_MAX: usize = 4;
+
+/// The queue's end at the source.
+pub(super) struct Entrance {
+    source: usize,
+    ledger: Arc<Ledger>,
+    queue: mpsc::Sender<Arrival>,
+}
+
+/// A batch that was counted as received. Dropped before it is routed (a stage
+/// failed), its events are counted as abandoned.
+pub(super) struct Arrival {
+    batch: Option<Batch>,
+    source: usize,
+    ledger: Arc<Ledger>,
+}
+
+impl Entrance {
+    pub(super) fn new(source: usize, ledger: Arc<Ledger>) -> (Entrance, mpsc::Receiver<Arrival>) {
+        let (queue, arrivals) = mpsc::channel(BATCHES_MAX);
+        let entrance = Entrance {
+            source,
+            ledger,
+            queue,
+        };
+        (entrance, arrivals)
+    }
+}
+
+impl Inlet for Entrance {
+    fn send(
+        &self,
+        batch: Batch,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + '_>> {
+        let events = batch.rows() as u64;
+        let truncated = batch.truncated().len() as u64;
+        self.ledger
+            .receive(self.source, events, batch.text().len() as u64, truncated);
+        let arrival = Arrival {
+            batch: Some(batch),
+            source: self.source,
+            ledger: self.ledger.clone(),
+        };
+        Box::pin(async move {
+            self.queue
+                .send(arrival)
+                .await
+                .map_err(|_| SourceError::Closed)
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.capacity() == self.queue.max_capacity()
+    }
+
+    fn count(&self, notice: Notice, times: u64) {
+        match notice {
+            // Counted with the batch that the cut line is in.
+            Notice::LineTruncated => {}
+            Notice::LineDropped | Notice::FrameInvalid => {
+                self.ledger.discard(self.source, times);
+            }
+            Notice::ConnectionIdle | Notice::AcceptFailed | Notice::ChildRestarted => {
+                tracing::debug!(source = self.source, ?notice, times);
+            }
+        }
+    }
+}
+
+impl Arrival {
+    /// The batch, while it is still only received.
+    pub(super) fn batch_mut(&mut self) -> Option<&mut Batch> {
+        self.batch.as_mut()
+    }
+
+    /// Takes the batch out to be routed: from here on the caller answers for
+    /// its events.
+    pub(super) fn take(mut self) -> Option<Batch> {
+        self.batch.take()
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if let Some(batch) = &self.batch {
+            self.ledger.abandon(self.source, batch.rows() as u64);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One source's router: parses its batches, evaluates the routes, and hands
+//! each sink its share once all required sinks have room.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::entrance::Arrival;
+use super::lanes::Lanes;
+use crate::buffer::Memory;
+use crate::event::{Ack, Batch, Bits, Receipt, Rows, Settled, Share};
+use crate::route::{Routed, Table};
+use crate::telemetry::{Demand, Entry, Ledger, Transfer};
+
+/// What a queued share costs beside what it pins: so that a flood of tiny
+/// batches is bounded too.
+const SHARE_OVERHEAD_BYTES: u64 = 512;
+
+/// A sink as the routers see it.
+pub(super) struct Lane {
+    pub(super) buffer: Arc<Memory>,
+    pub(super) required: bool,
+}
+
+/// One source's router.
+pub(super) struct Router {
+    pub(super) source: usize,
+    pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) lanes: Lanes,
+    pub(super) table: Arc<Table>,
+    pub(super) sinks: Arc<[Lane]>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) report: Arc<dyn Settled>,
+    pub(super) scratch: Scratch,
+}
+
+/// Recycled between batches.
+#[derive(Default)]
+pub(super) struct Scratch {
+    routed: Routed,
+    transfer: Transfer,
+    entries: Vec<Entry>,
+    required: Bits,
+    any: Bits,
+    words: Vec<u64>,
+}
+
+impl Router {
+    /// Routes until the source has ended and everything it sent is queued.
+    pub(super) async fn run(mut self) {
+        while let Some(mut arrival) = self.arrivals.recv().await {
+            if let Some(batch) = arrival.batch_mut() {
+                self.lanes.parse(batch);
+                self.table
+                    .route(self.source, batch, &mut self.scratch.routed);
+            }
+            self.hand_over(arrival).await;
+        }
+    }
+
+    async fn hand_over(&mut self, mut arrival: Arrival) {
+        let Some(batch) = arrival.batch_mut() else {
+            return;
+        };
+        self.prepare(batch);
+        let buffers = &self.sinks;
+        let evict = |sink: usize| {
+            buffers[sink]
+                .buffer
+                .try_pop()
+                .map(|(_share, demand)| demand)
+        };
+        let scratch = &mut self.scratch;
+        self.ledger
+            .admit(self.source, &scratch.transfer, &mut scratch.entries, evict)
+            .await;
+        // Nothing between here and the receipt can fail.
+        if let Some(batch) = arrival.take() {
+            self.distribute(batch);
+        }
+    }
+
+    /// Works out what the batch will move in the ledger.
+    fn prepare(&mut self, batch: &Batch) {
+        let Scratch {
+            routed,
+            transfer,
+            required,
+            any,
+            ..
+        } = &mut self.scratch;
+        let rows = batch.rows();
+        required.clear(rows);
+        any.clear(rows);
+        transfer.demands.clear();
+        let pinned = batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES;
+        for (lane, share) in self.sinks.iter().zip(&routed.sinks) {
+            let events = share.count() as u64;
+            if events > 0 {
+                any.union(share);
+                if lane.required {
+                    required.union(share);
+                }
+            }
+            let bytes = if events == 0 { 0 } else { pinned };
+            transfer.demands.push(Demand { events, bytes });
+        }
+        let (kept, required) = (any.count() as u64, required.count() as u64);
+        transfer.evaluated = rows as u64;
+        transfer.filtered_out = routed.filtered_out as u64;
+        transfer.first.clone_from(&routed.first);
+        transfer.matched.clone_from(&routed.matched);
+        transfer.filtered = rows as u64 - kept;
+        transfer.best_effort = kept - required;
+        transfer.unparsed = batch.columns().failed().count() as u64;
+        self.shrink_demands(batch);
+    }
+
+    /// Where a sink lags and its share is less than a quarter of the batch, the
+    /// share will be copied out, so that it does not pin the whole chunk.
+    fn shrink_demands(&mut self, batch: &Batch) {
+        let rows = batch.rows() as u64;
+        for (sink, demand) in self.scratch.transfer.demands.iter_mut().enumerate() {
+            if demand.events > 0 && demand.events * 4 < rows && self.ledger.is_pressed(sink) {
+                // Text, cells and fields in proportion, and room for uneven lines.
+                let part = demand.bytes * demand.events / rows;
+                demand.bytes = SHARE_OVERHEAD_BYTES + part * 2;
+            }
+        }
+    }
+
+    fn distribute(&mut self, batch: Batch) {
+        let Scratch {
+            routed,
+            transfer,
+            entries,
+            required,
+            words,
+            ..
+        } = &mut self.scratch;
+        let batch = Arc::new(batch);
+        let receipt = Receipt::new(batch.rows(), required.to_rows(), self.report.clone());
+        let whole = batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES;
+        let sinks = &self.sinks;
+        Bits::freeze_all(&routed.sinks, words, |sink, rows| {
+            let (lane, demand) = (&sinks[sink], transfer.demands[sink]);
+            if demand.events == 0 || entries[sink] == Entry::Dropped {
+                return;
+            }
+            let ack = if lane.required {
+                receipt.ack(rows.clone())
+            } else {
+                Ack::none()
+            };
+            let (batch, rows) = if demand.bytes < whole {
+                (Arc::new(batch.copy_rows(&rows)), Rows::All)
+            } else {
+                (batch.clone(), rows)
+            };
+            lane.buffer.push(Share { batch, rows, ack }, demand);
+        });
+    }
+}
