@@ -19,3 +19,6 @@ pub mod source;
 
 pub mod config;
 pub mod pipeline;
+
+pub mod admin;
+pub mod cli;

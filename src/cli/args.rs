@@ -1,0 +1,127 @@
+//! The command line, as typed. What it means is worked out by the verbs.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "\
+Examples:
+  cat app.log | tflog                             look at a log, whatever its format
+  ./app | tflog 'level >= warn'                   only what matters
+  tflog 'http.status >= 500' access.log -o json   files instead of a pipe
+  ./app | tflog --to 'file:///var/log/app/{level}.jsonl'
+  tflog --from tcp://127.0.0.1:5170 --to file:///var/log/net.jsonl
+  tflog exec -- ./app                             run an app, route its stdout and stderr
+  tflog -c tflog.yaml                             sources, routes and sinks from a file
+
+FILTER is the first argument that is a rule (`level >= warn`, `exists(trace_id)`,
+or a quoted text that the line must contain: '\"timeout\"'); the others are files.
+With nothing but `tflog`, lines go from stdin to stdout: a readable view on a
+terminal, JSON lines otherwise.
+
+Configuration also comes from the environment: TFLOG_FROM, TFLOG_TO, TFLOG_ROUTES,
+TFLOG_HTTP, TFLOG_SINKS__NAME__KEY … Files come before it, flags after it.
+Exit status: 0 done, 1 failed, 2 wrong usage or config, 3 events were lost.";
+
+/// tflog routes logs: event streams in, rules, files and services out.
+#[derive(Parser, Debug)]
+#[command(name = "tflog", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+    /// A rule that events must match, then files to read (`-` is stdin)
+    #[arg(value_name = "FILTER|FILE")]
+    pub(super) words: Vec<OsString>,
+    #[command(flatten)]
+    pub(super) options: Options,
+}
+
+/// What the main form and `exec` share.
+#[derive(Args, Debug, Clone, Default)]
+pub(super) struct Options {
+    /// Config file (YAML, or TOML or JSON by its ending); several are merged in order
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Vec<PathBuf>,
+    /// Read from this source as well
+    #[arg(long, value_name = "[NAME=]URL")]
+    pub(super) from: Vec<String>,
+    /// Send to this sink as well
+    #[arg(long, value_name = "[NAME=]URL")]
+    pub(super) to: Vec<String>,
+    /// Format of the input: auto, json, logfmt, combined, syslog, 'pattern: …' …
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(super) parse: Option<String>,
+    /// Format of the output: human, json, raw, logfmt
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(super) output: Option<String>,
+    /// Only events of at least this level
+    #[arg(short, long, value_name = "LEVEL")]
+    pub(super) level: Option<String>,
+    /// Fields to show in the human view, separated by commas
+    #[arg(short = 'F', long, value_name = "A,B", value_delimiter = ',')]
+    pub(super) fields: Option<Vec<String>>,
+    /// Address of tflog's own HTTP listener, or `none`
+    #[arg(long, value_name = "ADDR")]
+    pub(super) http: Option<String>,
+    /// Print the ledger to stderr at the end
+    #[arg(long)]
+    pub(super) stats: bool,
+}
+
+/// The verbs beside the main form.
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// Run a command, route its stdout and stderr, exit as it does
+    #[command(after_help = "\
+Examples:
+  tflog exec -- ./app --port 8080
+  tflog exec --to 'file:///var/log/app.jsonl' -- ./app
+
+Signals are passed on to the command; tflog exits with its code (128+signal,
+126 not executable, 127 not found). A lost event turns a 0 into 3 only with
+--fail-on-loss.")]
+    Exec(Box<Exec>),
+    /// Say what is wrong with a configuration, without running it
+    #[command(after_help = "\
+Examples:
+  tflog check -c tflog.yaml
+  tflog check --strict -c base.yaml -c prod.yaml   warnings are errors too")]
+    Check(Check),
+    /// Print the configuration's JSON schema
+    Schema,
+    /// Print a shell's completion script
+    #[command(after_help = "Example:\n  tflog completions bash > /etc/bash_completion.d/tflog")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// `tflog exec`.
+#[derive(Args, Debug)]
+pub(super) struct Exec {
+    #[command(flatten)]
+    pub(super) options: Options,
+    /// Only events that match this rule
+    #[arg(long, value_name = "RULE")]
+    pub(super) filter: Option<String>,
+    /// Exit with 3 when the command exits with 0 but events were lost
+    #[arg(long)]
+    pub(super) fail_on_loss: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(super) command: Vec<OsString>,
+}
+
+/// `tflog check`.
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Config file; several are merged in order
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Vec<PathBuf>,
+    /// Warnings are errors too
+    #[arg(long)]
+    pub(super) strict: bool,
+}

@@ -1,0 +1,141 @@
+//! Runs a plan to its end: signals, HTTP listener, exit report.
+
+use std::future::Future;
+use std::io::IsTerminal;
+
+use super::signals::Signals;
+use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, report, say};
+use crate::admin::Admin;
+use crate::pipeline::{Control, Pipeline, Plan, Report};
+use crate::seam::World;
+
+/// How to run a plan.
+pub(super) struct Setup {
+    /// Where tflog's own HTTP listener opens, if it does.
+    pub(super) http: Option<String>,
+    /// Whether it is a service: then the ledger is reported at the end.
+    pub(super) service: bool,
+    /// Whether the ledger was asked for.
+    pub(super) stats: bool,
+}
+
+/// What ended a run.
+pub(super) enum Finished {
+    /// It ended by itself or drained after a signal.
+    Drained(Report),
+    /// A second signal came: exit at once.
+    Killed(i32),
+}
+
+/// The runtime for sockets and timers. Bytes move on threads of their own.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(|error| {
+        say(&format!("tflog: cannot start: {error}"));
+        EXIT_FAILURE
+    })
+}
+
+/// Starts the plan and runs it to its end; `on_signal` hears every signal
+/// first. Returns the exit code of the main form.
+pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32) + Send) -> u8 {
+    let admin = match bind(setup.http.as_deref()).await {
+        Ok(admin) => admin,
+        Err(message) => {
+            say(&format!("tflog: {message}"));
+            return EXIT_USAGE;
+        }
+    };
+    let world = World::real(tokio::runtime::Handle::current());
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            say(&format!("tflog: cannot listen for signals: {error}"));
+            return EXIT_FAILURE;
+        }
+    };
+    let pipeline = match Pipeline::start(plan, &world).await {
+        Ok(pipeline) => pipeline,
+        Err(error) => {
+            say(&format!("tflog: {error}"));
+            return EXIT_FAILURE;
+        }
+    };
+    let monitor = pipeline.monitor();
+    if let Some(admin) = admin {
+        if let Ok(address) = admin.address() {
+            tracing::info!(%address, "http listener open");
+        }
+        tokio::spawn(admin.serve(monitor.clone()));
+    }
+    let control = pipeline.control();
+    match until_done(pipeline.finish(), &mut signals, &control, &mut on_signal).await {
+        Finished::Killed(signal) => 128 + signal as u8,
+        Finished::Drained(report) => conclude(&monitor, &report, &setup),
+    }
+}
+
+async fn bind(http: Option<&str>) -> Result<Option<Admin>, String> {
+    match http {
+        Some(address) => Admin::bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn until_done(
+    run: impl Future<Output = Report>,
+    signals: &mut Signals,
+    control: &Control,
+    on_signal: &mut (impl FnMut(i32) + Send),
+) -> Finished {
+    tokio::pin!(run);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            report = &mut run => return Finished::Drained(report),
+            signal = signals.next() => {
+                on_signal(signal);
+                if stopping {
+                    return Finished::Killed(signal);
+                }
+                stopping = true;
+                tracing::info!(signal, "stopping");
+                control.stop();
+            }
+        }
+    }
+}
+
+/// Reports what must be reported and says how it went.
+fn conclude(monitor: &crate::pipeline::Monitor, run: &Report, setup: &Setup) -> u8 {
+    let lost = run.snapshot.lost();
+    for failure in &run.failures {
+        tracing::error!("{failure}");
+    }
+    if setup.stats || setup.service || lost > 0 {
+        if std::io::stderr().is_terminal() || (setup.stats && !setup.service) {
+            say(&report::text(monitor, &run.snapshot));
+        } else {
+            let ledger = report::json(monitor, &run.snapshot);
+            if lost > 0 {
+                tracing::error!(%ledger, "ended");
+            } else {
+                tracing::info!(%ledger, "ended");
+            }
+        }
+    }
+    if lost > 0 {
+        tracing::error!(
+            lost,
+            "events were lost: the grace period ended before they were delivered"
+        );
+        return EXIT_LOSS;
+    }
+    if run.failures.is_empty() {
+        0
+    } else {
+        EXIT_FAILURE
+    }
+}

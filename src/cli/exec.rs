@@ -1,0 +1,75 @@
+//! `tflog exec -- CMD`: runs a command and routes what it writes.
+
+use std::sync::Arc;
+
+use rustix::process::Signal;
+
+use super::args::Exec as Arguments;
+use super::engine::{self, Setup};
+use super::{EXIT_LOSS, log, setup};
+use crate::config::plan::{self, Extras};
+use crate::frame::{Framer, Framing, Limits};
+use crate::seam::World;
+use crate::source::Exec;
+
+/// The command's source in rules and metrics.
+const NAME: &str = "app";
+
+/// Runs the command; the exit code.
+pub(super) fn main(arguments: Arguments) -> u8 {
+    run(arguments).unwrap_or_else(|code| code)
+}
+
+fn run(arguments: Arguments) -> Result<u8, u8> {
+    let Arguments {
+        options,
+        filter,
+        fail_on_loss,
+        command,
+    } = arguments;
+    let env = setup::environment();
+    let mut inputs = setup::inputs(&options, env.clone());
+    let mut extras = Extras {
+        filter: setup::filter(filter.as_deref(), options.level.as_deref())?,
+        view: setup::view(&options, &env)?,
+        ..Extras::default()
+    };
+    let framer = Framer::new(Framing::Newline, Limits::default());
+    let source = Exec::command(Arc::from(NAME), command, framer);
+    let child = source.child();
+    setup::substitute(NAME, Box::new(source), &mut inputs, &mut extras.sources);
+    let loaded = setup::load_or_say(&inputs)?;
+    let config = &loaded.config;
+    let runtime = engine::runtime()?;
+    let world = World::real(runtime.handle().clone());
+    let built = plan::build(config, extras, &world).map_err(|errors| setup::refuse(&errors))?;
+    log::start(false, setup::variable(&env, "TFLOG_LOG"));
+    setup::show(&built.warnings);
+    // `$PORT` is the command's, so nothing opens unless it was asked for.
+    let configured = config.http.as_ref().map(|http| http.listen.value.as_str());
+    let http = setup::http(options.http.as_deref(), configured, false, &env);
+    let run = Setup {
+        http,
+        service: false,
+        stats: options.stats,
+    };
+    let pass_on = |number: i32| {
+        if let Some(signal) = Signal::from_named_raw(number) {
+            // One that has ended has nothing to be told.
+            let _ = child.signal(signal);
+        }
+    };
+    let code = runtime.block_on(engine::run(built.plan, run, pass_on));
+    runtime.shutdown_background();
+    Ok(match child.exit_code() {
+        Some(0) if code == EXIT_LOSS => {
+            if fail_on_loss {
+                EXIT_LOSS
+            } else {
+                0
+            }
+        }
+        Some(0) | None => code,
+        Some(own) => own,
+    })
+}

@@ -1,0 +1,113 @@
+//! The ledger at the end of a run, for people and for machines.
+
+use std::fmt::Write;
+
+use crate::pipeline::Monitor;
+use crate::telemetry::{Dropped, Snapshot};
+
+/// The ledger as one JSON object.
+pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value {
+    let sources = monitor
+        .sources()
+        .iter()
+        .zip(&snapshot.sources)
+        .map(|(label, s)| {
+            let terms = serde_json::json!({
+                "received": s.received, "accepted": s.accepted, "filtered": s.filtered,
+                "best_effort": s.best_effort, "dropped": dropped(&s.dropped), "open": s.open,
+                "unparsed": s.unparsed, "truncated": s.truncated, "discarded": s.discarded,
+            });
+            (label.id.clone(), terms)
+        });
+    let routes = monitor
+        .routes()
+        .iter()
+        .zip(&snapshot.routes)
+        .map(|(name, r)| {
+            (
+                name.clone(),
+                serde_json::json!({ "first": r.first, "matched": r.matched }),
+            )
+        });
+    let sinks = monitor
+        .sinks()
+        .iter()
+        .zip(&snapshot.sinks)
+        .map(|(label, k)| {
+            let terms = serde_json::json!({
+                "entered": k.entered, "delivered": k.delivered, "dropped": dropped(&k.dropped),
+                "queued": k.queued, "sending": k.sending, "retries": k.retries,
+                "sent_bytes": k.sent_bytes,
+            });
+            (label.id.clone(), terms)
+        });
+    serde_json::json!({
+        "sources": sources.collect::<serde_json::Map<_, _>>(),
+        "evaluated": snapshot.evaluated,
+        "filtered_out": snapshot.filtered_out,
+        "routes": routes.collect::<serde_json::Map<_, _>>(),
+        "sinks": sinks.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn dropped(dropped: &Dropped) -> serde_json::Value {
+    let reasons = dropped
+        .reasons()
+        .map(|(reason, events, _)| (reason.to_owned(), events.into()));
+    serde_json::Value::Object(reasons.into_iter().filter(|(_, n)| *n != 0).collect())
+}
+
+/// The ledger as a few lines of text.
+pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    for (label, s) in monitor.sources().iter().zip(&snapshot.sources) {
+        let _ = write!(
+            text,
+            "source {}: {} received, {} accepted",
+            label.id, s.received, s.accepted
+        );
+        let extra = [
+            ("filtered", s.filtered),
+            ("best effort", s.best_effort),
+            ("dropped", s.dropped.total()),
+            ("open", s.open),
+            ("unparsed", s.unparsed),
+            ("truncated", s.truncated),
+            ("discarded", s.discarded),
+        ];
+        extras(&mut text, &extra);
+    }
+    for (name, r) in monitor.routes().iter().zip(&snapshot.routes) {
+        let _ = writeln!(
+            text,
+            "route {name}: {} first matches, {} matches",
+            r.first, r.matched
+        );
+    }
+    if snapshot.filtered_out > 0 {
+        let _ = writeln!(text, "filter: {} left out", snapshot.filtered_out);
+    }
+    for (label, k) in monitor.sinks().iter().zip(&snapshot.sinks) {
+        let _ = write!(
+            text,
+            "sink {}: {} entered, {} delivered",
+            label.id, k.entered, k.delivered
+        );
+        let extra = [
+            ("dropped", k.dropped.total()),
+            ("queued", k.queued),
+            ("sending", k.sending),
+            ("retries", k.retries),
+        ];
+        extras(&mut text, &extra);
+    }
+    text
+}
+
+fn extras(text: &mut String, extra: &[(&str, u64)]) {
+    for (name, value) in extra.iter().filter(|(_, value)| *value > 0) {
+        let _ = write!(text, ", {value} {name}");
+    }
+    text.push('\n');
+}

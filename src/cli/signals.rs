@@ -1,0 +1,30 @@
+//! Signals: the first begins to stop, the second exits at once.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that ask tflog to stop.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Starts listening; from here on the signals no longer kill.
+    pub(super) fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one, by its number.
+    pub(super) async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+            _ = self.hang_up.recv() => SignalKind::hangup().as_raw_value(),
+        }
+    }
+}
