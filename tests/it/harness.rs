@@ -1,0 +1,220 @@
+//! Starts tflog, feeds it, waits for conditions.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long any condition may take before a test fails: only reached by bugs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A command of tflog with an environment of its own.
+pub(crate) fn tflog(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tflog"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// Runs tflog on `input` to its end.
+pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = tflog(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tflog starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    let feeder = std::thread::spawn(move || {
+        // tflog may end before it has read everything.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("tflog ends");
+    feeder.join().expect("the feeder ends");
+    output
+}
+
+/// As [`run`]; tflog must succeed. What it wrote to stdout.
+pub(crate) fn pipe(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let output = run(arguments, input);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}: {stderr}",
+        output.status
+    );
+    output.stdout
+}
+
+/// A running tflog that is killed when the test ends.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
+        Running {
+            child: command.spawn().expect("tflog starts"),
+        }
+    }
+
+    /// Sends a signal by its name, as `kill` does.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Waits for the end; the exit status and what was written to stderr.
+    pub(crate) fn finish(mut self) -> (ExitStatus, String) {
+        let mut stderr = String::new();
+        if let Some(mut pipe) = self.child.stderr.take() {
+            pipe.read_to_string(&mut stderr).expect("stderr is text");
+        }
+        (self.child.wait().expect("tflog ends"), stderr)
+    }
+
+    /// Resident memory now, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse::<u64>()
+            .expect("a number")
+            * 1024
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `condition` gives a value.
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// An address that nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a free port")
+}
+
+/// A connection to a tflog that is starting.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    wait_for("the listener", || TcpStream::connect(address).ok())
+}
+
+/// `GET path`: the status and the body.
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = connect(address);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: tflog\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("a reply");
+    let status = reply
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .expect("a status");
+    let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, body.to_owned())
+}
+
+/// One series of a page of metrics, summed over the series that contain `part`.
+pub(crate) fn metric(page: &str, part: &str) -> u64 {
+    let lines = page
+        .lines()
+        .filter(|l| !l.starts_with('#') && l.contains(part));
+    lines
+        .map(|l| {
+            l.rsplit(' ')
+                .next()
+                .and_then(|v| v.parse::<u64>().ok())
+                .expect("a number")
+        })
+        .sum()
+}
+
+/// The lines of a file; none if there is no file yet.
+pub(crate) fn lines(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The ledger that a run reported on stderr as a JSON line.
+pub(crate) fn ledger(stderr: &str) -> serde_json::Value {
+    let line = stderr
+        .lines()
+        .rev()
+        .find(|l| l.contains("\"ledger\""))
+        .unwrap_or_else(|| {
+            panic!("no ledger in {stderr}");
+        });
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON lines on stderr");
+    serde_json::from_str(line["ledger"].as_str().expect("a string")).expect("a JSON ledger")
+}
+
+/// The ledger's equations at the end of a run: everything read is settled.
+pub(crate) fn assert_balanced(ledger: &serde_json::Value) {
+    let number = |v: &serde_json::Value| v.as_u64().unwrap_or_else(|| panic!("{v} in {ledger}"));
+    let dropped = |v: &serde_json::Value| -> u64 {
+        v["dropped"]
+            .as_object()
+            .expect("reasons")
+            .values()
+            .map(&number)
+            .sum()
+    };
+    let mut evaluated = 0;
+    for (name, s) in ledger["sources"].as_object().expect("sources") {
+        let sum = number(&s["accepted"]) + number(&s["filtered"]) + number(&s["best_effort"]);
+        assert_eq!(
+            number(&s["received"]),
+            sum + dropped(s),
+            "source {name}: {s}"
+        );
+        assert_eq!(number(&s["open"]), 0, "source {name}: {s}");
+        evaluated += number(&s["received"]);
+    }
+    let routes = ledger["routes"].as_object().expect("routes");
+    let first: u64 = routes.values().map(|r| number(&r["first"])).sum();
+    assert_eq!(
+        number(&ledger["evaluated"]),
+        first + number(&ledger["filtered_out"]),
+        "{ledger}"
+    );
+    assert!(evaluated >= number(&ledger["evaluated"]), "{ledger}");
+    for (name, k) in ledger["sinks"].as_object().expect("sinks") {
+        let sum = number(&k["delivered"]) + dropped(k);
+        assert_eq!(number(&k["entered"]), sum, "sink {name}: {k}");
+        assert_eq!(
+            number(&k["queued"]) + number(&k["sending"]),
+            0,
+            "sink {name}: {k}"
+        );
+    }
+}
