@@ -1,0 +1,202 @@
+//! tflog as a whole process, against bare copiers in the same run.
+//!
+//! `cargo bench --bench e2e [-- FILTER]`. Makes its own data in memory-backed
+//! files, alternates the variants with the baseline, and prints medians,
+//! ratios, CPU seconds in tflog and its peak memory, beside the spread of the
+//! baseline against itself. Differences below that spread are noise.
+//!
+//! `E2E_MIB` and `E2E_RUNS` change the size of the data (512) and the number
+//! of runs (11).
+
+// What it finds out is printed.
+#![allow(clippy::print_stdout)]
+
+mod data;
+mod measure;
+
+use std::path::{Path, PathBuf};
+
+use measure::{Run, copier_over_tcp, pipe_through, tcp_through};
+
+/// A way to run tflog and what it is held to.
+struct Row {
+    name: &'static str,
+    input: &'static str,
+    arguments: Vec<String>,
+    /// The least ratio to the baseline, and the most CPU seconds a GB.
+    bar: (f64, f64),
+}
+
+fn main() {
+    let filter: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let mib = setting("E2E_MIB", 512);
+    let runs = setting("E2E_RUNS", 11);
+    let dir = tempfile::Builder::new()
+        .prefix("tflog-e2e-")
+        .tempdir_in("/dev/shm")
+        .expect("a tmpfs");
+    data::write_json(&dir.path().join("json"), mib << 20);
+    data::write_combined(&dir.path().join("combined"), mib << 20);
+    println!(
+        "{mib} MiB of each input, {runs} alternating runs, medians; ratio to `cat f | cat > out`"
+    );
+    let wanted = |name: &str| filter.is_empty() || filter.iter().any(|f| name.contains(f.as_str()));
+    for row in rows(dir.path()).iter().filter(|r| wanted(r.name)) {
+        pipe_row(row, dir.path(), runs);
+    }
+    if wanted("tcp") {
+        tcp_row(dir.path(), runs);
+    }
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
+}
+
+fn rows(dir: &Path) -> Vec<Row> {
+    let out = |name: &str| format!("file://{}/{name}", dir.display());
+    let config = |name: &str, text: String| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).expect("config written");
+        vec!["-c".to_owned(), path.display().to_string()]
+    };
+    let two = |rule: &str| {
+        format!(
+            "sources: {{ in: stdin }}\nroutes:\n  - {{ name: hit, when: '{rule}', to: a }}\n  - {{ name: rest, to: b }}\n\
+             sinks: {{ a: '{}', b: '{}' }}\n",
+            out("a.jsonl"),
+            out("b.jsonl")
+        )
+    };
+    let three = format!(
+        "sources: {{ in: stdin }}\nroutes:\n  - {{ name: bad, when: 'level >= error', to: a }}\n  \
+         - {{ name: slow, when: 'http.status >= 500', to: b }}\n  - {{ name: rest, to: c }}\n\
+         sinks: {{ a: '{}', b: '{}', c: '{}' }}\n",
+        out("a.jsonl"),
+        out("b.jsonl"),
+        out("c.jsonl")
+    );
+    let to_stdout = |format: &str| vec!["-o".to_owned(), format.to_owned()];
+    vec![
+        Row {
+            name: "raw pass-through",
+            input: "json",
+            arguments: to_stdout("raw"),
+            bar: (1.1, 1.0),
+        },
+        Row {
+            name: "JSON by level",
+            input: "json",
+            arguments: config("level.yaml", two("level >= error")),
+            bar: (0.75, 1.8),
+        },
+        Row {
+            name: "JSON by http.status",
+            input: "json",
+            arguments: config("status.yaml", two("http.status >= 500")),
+            bar: (0.70, 1.8),
+        },
+        Row {
+            name: "JSON by both, three files",
+            input: "json",
+            arguments: config("both.yaml", three),
+            bar: (0.65, 1.8),
+        },
+        Row {
+            name: "combined to JSON",
+            input: "combined",
+            arguments: to_stdout("json"),
+            bar: (0.50, 2.5),
+        },
+    ]
+}
+
+fn pipe_row(row: &Row, dir: &Path, runs: usize) {
+    let input = dir.join(row.input);
+    let out = dir.join("out");
+    let cat = || {
+        clear(dir);
+        pipe_through(&input, Path::new("cat"), &[], &out)
+    };
+    let (mut base, mut again, mut tflog) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..runs {
+        base.push(cat());
+        clear(dir);
+        tflog.push(pipe_through(&input, &program(), &row.arguments, &out));
+        again.push(cat());
+    }
+    clear(dir);
+    print_row(row.name, row.bar, &input, &base, &again, &tflog);
+}
+
+/// Removes what was written: freeing the pages of a file takes as long as
+/// writing a part of them, and must not be timed.
+fn clear(dir: &Path) {
+    for file in ["a.jsonl", "b.jsonl", "c.jsonl", "out"] {
+        let _ = std::fs::remove_file(dir.join(file));
+    }
+}
+
+fn tcp_row(dir: &Path, runs: usize) {
+    let input = dir.join("json");
+    let out = dir.join("out");
+    let (mut best, mut again, mut tflog) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let fastest = |sizes: &[usize]| {
+            let all = sizes.iter().map(|&bytes| {
+                clear(dir);
+                copier_over_tcp(&input, &out, bytes)
+            });
+            all.min_by(|a, b| a.seconds.total_cmp(&b.seconds))
+                .expect("sizes")
+        };
+        best.push(fastest(&[64 << 10, 256 << 10, 1 << 20]));
+        clear(dir);
+        let to = format!("file://{}", out.display());
+        tflog.push(tcp_through(&input, &program(), &to, &out));
+        again.push(fastest(&[64 << 10, 256 << 10, 1 << 20]));
+    }
+    clear(dir);
+    print_row(
+        "TCP to file, raw (to the fastest copier)",
+        (0.90, f64::INFINITY),
+        &input,
+        &best,
+        &again,
+        &tflog,
+    );
+}
+
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_tflog"))
+}
+
+fn print_row(
+    name: &str,
+    bar: (f64, f64),
+    input: &Path,
+    base: &[Run],
+    again: &[Run],
+    tflog: &[Run],
+) {
+    let gb = std::fs::metadata(input).expect("input").len() as f64 / 1e9;
+    let seconds = |runs: &[Run]| measure::median(runs.iter().map(|r| r.seconds));
+    let (base_s, again_s, tflog_s) = (seconds(base), seconds(again), seconds(tflog));
+    let cpu = measure::median(tflog.iter().map(|r| r.cpu_seconds)) / gb;
+    let memory = tflog.iter().map(|r| r.peak_bytes).max().unwrap_or(0);
+    println!(
+        "{name:42} {:.2} of {:.2} GB/s (bar {:.2}; baseline against itself {:.2})  {cpu:.2} CPU s/GB (bar {:.1})  {:.1} MiB",
+        base_s / tflog_s,
+        gb / base_s,
+        bar.0,
+        base_s / again_s,
+        bar.1,
+        memory as f64 / f64::from(1 << 20),
+    );
+}
