@@ -3,7 +3,8 @@
 //!
 //! A stream of one format costs one try a line, any other line at most one
 //! try for each candidate, of which those that begin with a time share its
-//! reading.
+//! reading. Plain text takes any line, so it can never be sure: after a long
+//! run of it the other formats, but for JSON, are tried on some lines only.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -90,6 +91,12 @@ impl Candidate {
     }
 }
 
+/// After so many lines in a row that only plain text took, …
+const TEXT_RUN: u64 = 1024;
+/// … the other formats are tried on one line in so many: a stream that changes
+/// its format is recognised within that many lines.
+const TEXT_SAMPLE: u64 = 8;
+
 /// A layout that some candidates' lines begin with: read once a line for all.
 struct Lead {
     layout: Arc<Layout>,
@@ -114,6 +121,8 @@ pub(super) struct Detect {
     lead_of: Box<[Option<usize>]>,
     leads: Box<[Lead]>,
     last: Option<usize>,
+    /// Lines in a row that only plain text took.
+    text_run: u64,
     observed: Timestamp,
 }
 
@@ -140,8 +149,24 @@ impl Detect {
             lead_of,
             leads: leads.into(),
             last: None,
+            text_run: 0,
             observed: Timestamp(0),
         }
+    }
+
+    /// Whether candidate `i` is tried at all.
+    fn is_tried(&self, i: usize) -> bool {
+        let sampled = self.text_run < TEXT_RUN || self.text_run.is_multiple_of(TEXT_SAMPLE);
+        sampled || matches!(self.candidates[i], Candidate::Json(_) | Candidate::Text(_))
+    }
+
+    /// Notes which candidate took a line.
+    fn took(&mut self, i: usize) {
+        self.last = Some(i);
+        self.text_run = match self.candidates[i] {
+            Candidate::Text(_) => self.text_run + 1,
+            _ => 0,
+        };
     }
 
     /// Whether the line may be candidate `i`'s, by the time it begins with.
@@ -198,10 +223,11 @@ impl Parser for Detect {
         }
         for i in 0..self.candidates.len() {
             if Some(i) != sure
+                && self.is_tried(i)
                 && self.may_be(i, &text[line.clone()])
                 && self.candidates[i].parse_line(text, line.clone(), row, out)
             {
-                self.last = Some(i);
+                self.took(i);
                 return true;
             }
         }

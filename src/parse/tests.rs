@@ -296,3 +296,19 @@ proptest! {
         }
     }
 }
+
+/// A long run of plain text is left at once for JSON, and within a few lines
+/// for any other format; from then on every line has it.
+#[test]
+fn a_long_run_of_text_ends_soon() {
+    let access = "10.0.0.1 - - [23/Nov/2026:13:32:42 +0000] \"GET / HTTP/1.1\" 200 5\n";
+    let text = "just some words\n".repeat(3001) + "{\"a\":1}\n";
+    let columns = read("auto", &all_fields(), text.as_bytes());
+    assert!(columns.json().contains(3001), "JSON is never missed");
+    let text = "just some words\n".repeat(3001) + &access.repeat(50);
+    let columns = read("auto", &all_fields(), text.as_bytes());
+    let is_access = |row: usize| columns.fields(row).len() > 5;
+    let missed = (3001..3051).take_while(|&row| !is_access(row)).count();
+    assert!(missed < 8, "{missed} lines were taken for text");
+    assert!((3001 + missed..3051).all(is_access));
+}
