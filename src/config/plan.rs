@@ -22,8 +22,8 @@ use crate::telemetry::{self, Labels, Quota};
 
 /// What a source may have read and not yet handed over.
 const SOURCE_WINDOW: ByteSize = ByteSize(4 << 20);
-/// The buffer of a sink on this machine: enough to ride out a slow write, and
-/// small enough that what waits is still in the processor's caches.
+/// The buffer of a sink on this machine: enough to ride out a slow write. A
+/// larger one is no faster, and fills whenever the sink is the bottleneck.
 const LOCAL_BUFFER: ByteSize = ByteSize(4 << 20);
 /// The buffer of a sink behind a network.
 const REMOTE_BUFFER: ByteSize = ByteSize(32 << 20);

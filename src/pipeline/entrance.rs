@@ -9,8 +9,8 @@ use crate::event::Batch;
 use crate::source::{Inlet, Notice, SourceError};
 use crate::telemetry::Ledger;
 
-/// Batches that may wait for a router. A few are enough to keep both sides
-/// busy; more would only cool the caches.
+/// Batches that may wait for a router: a few keep both sides busy, and each
+/// pins a chunk.
 const BATCHES_MAX: usize = 4;
 
 /// The queue's end at the source.
