@@ -119,6 +119,21 @@ impl Output {
     }
 }
 
+/// The time in each of several layouts, as the value `timestamp`.
+pub(super) fn times(
+    layouts: &[&str],
+    needs: &Needs,
+    defs: &mut Defs,
+) -> Box<[(Arc<Layout>, Output)]> {
+    let compiled = layouts.iter().filter_map(|l| Layout::compile(l).ok());
+    let times = compiled.map(Arc::new).map(|layout| {
+        let role = Some(Role::Timestamp);
+        let output = Output::new("timestamp", role, Some(layout.clone()), needs, defs);
+        (layout, output)
+    });
+    times.collect()
+}
+
 /// The role that a field name means and how strongly (0 is strongest).
 pub(super) fn role_of(name: &str) -> Option<(Role, usize)> {
     Role::ALL.into_iter().find_map(|role| {

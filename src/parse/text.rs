@@ -4,7 +4,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Parser, output::Output, scan};
+use super::{
+    Parser,
+    output::{self, Output},
+    scan,
+};
 use crate::event::time::{COMMON_LAYOUTS, Layout};
 use crate::event::{Cell, Columns, Defs, FieldKind, Level, Needs, Role, Timestamp};
 
@@ -35,16 +39,7 @@ struct Found {
 
 impl Text {
     pub(super) fn build(needs: &Needs, defs: &mut Defs) -> Text {
-        let layouts = COMMON_LAYOUTS
-            .iter()
-            .filter_map(|l| Layout::compile(l).ok())
-            .map(Arc::new);
-        let times = layouts.map(|layout| {
-            let role = Some(Role::Timestamp);
-            let output = Output::new("timestamp", role, Some(layout.clone()), needs, defs);
-            (layout, output)
-        });
-        let times = times.collect();
+        let times = output::times(&COMMON_LAYOUTS, needs, defs);
         let mut output = |role: Role| Output::new(role.name(), Some(role), None, needs, defs);
         Text {
             times,

@@ -200,13 +200,6 @@ impl Expression {
     }
 }
 
-/// Whether a command line argument is a rule, not a file name: it parses as
-/// one. A bare name never does.
-#[must_use]
-pub fn looks_like_rule(text: &str) -> bool {
-    Expression::parse(text).is_ok()
-}
-
 impl Term {
     /// The field it reads first; none if it reads the raw line.
     #[must_use]

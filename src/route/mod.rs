@@ -38,7 +38,6 @@ pub use error::RuleError;
 pub use evaluate::Scratch;
 pub use expression::{
     Comparison, Expression, Item, Network, Pattern, Term, Test, TextOperator, Value,
-    looks_like_rule,
 };
 pub use table::{Part, RouteSpec, Routed, Table, Target, When};
 

@@ -9,7 +9,11 @@ mod structured;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Parser, output::Output, scan};
+use super::{
+    Parser,
+    output::{self, Output},
+    scan,
+};
 use crate::event::time::Layout;
 use crate::event::{Cell, Columns, Defs, FieldKind, Level, Needs, Role, Timestamp};
 use structured::Structured;
@@ -69,16 +73,7 @@ struct Found {
 
 impl Syslog {
     pub(super) fn build(variant: Variant, needs: &Needs, defs: &mut Defs) -> Syslog {
-        let layouts = TIMES_3164
-            .iter()
-            .filter_map(|l| Layout::compile(l).ok())
-            .map(Arc::new);
-        let times = layouts.map(|layout| {
-            let role = Some(Role::Timestamp);
-            let output = Output::new("timestamp", role, Some(layout.clone()), needs, defs);
-            (layout, output)
-        });
-        let times = times.collect();
+        let times = output::times(&TIMES_3164, needs, defs);
         let mut output = |name, role| Output::new(name, role, None, needs, defs);
         Syslog {
             variant,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Expression, looks_like_rule};
+use super::super::Expression;
 
 /// Rules and the canonical form they are read as.
 const RULES: &[(&str, &str)] = &[
@@ -78,7 +78,7 @@ fn rules_are_read() {
         }
         // A term in parentheses alone is shown without them.
         assert_eq!(expression.to_string(), *canonical, "{text}");
-        assert!(looks_like_rule(text));
+        assert!(Expression::parse(text).is_ok());
     }
 }
 
@@ -153,7 +153,7 @@ fn errors_point_and_help() {
         assert_eq!(error.offset, *offset, "{text}: {said}");
         assert!(said.contains(says), "{text}: {said}");
         assert!(error.offset + error.len <= text.len(), "{text}: {said}");
-        assert!(!looks_like_rule(text));
+        assert!(Expression::parse(text).is_err());
     }
 }
 
