@@ -25,7 +25,7 @@ mod pick;
 mod scalar;
 mod scan;
 mod shape;
-mod simd;
+pub(super) mod simd;
 #[cfg(test)]
 mod tests;
 

@@ -12,16 +12,16 @@ use sse2::Lanes;
 
 /// Sixteen bytes of the text.
 #[derive(Clone, Copy)]
-pub(super) struct Chunk(Lanes);
+pub(in crate::parse) struct Chunk(Lanes);
 
 impl Chunk {
     /// How many bytes a chunk has.
-    pub(super) const LEN: usize = 16;
+    pub(in crate::parse) const LEN: usize = 16;
 
     /// The bytes from `at` on; zeros stand for what lies behind the text. It
     /// may reach behind the line: whoever asks compares positions.
     #[inline(always)]
-    pub(super) fn load(text: &[u8], at: usize) -> Chunk {
+    pub(in crate::parse) fn load(text: &[u8], at: usize) -> Chunk {
         match Lanes::load(text, at) {
             Some(lanes) => Chunk(lanes),
             None => Chunk::load_last(text, at),
@@ -57,8 +57,26 @@ impl Chunk {
 
     /// Bytes that are no decimal digits.
     #[inline(always)]
-    pub(super) fn non_digits(self) -> u32 {
+    pub(in crate::parse) fn non_digits(self) -> u32 {
         self.0.non_digits()
+    }
+
+    /// Bytes that are `byte`.
+    #[inline(always)]
+    pub(in crate::parse) fn equal(self, byte: u8) -> u32 {
+        self.0.equal(byte)
+    }
+
+    /// Quotes and backslashes.
+    #[inline(always)]
+    pub(in crate::parse) fn quotes(self) -> u32 {
+        self.0.quotes()
+    }
+
+    /// Spaces and control characters.
+    #[inline(always)]
+    pub(in crate::parse) fn blanks(self) -> u32 {
+        self.0.blanks()
     }
 
     /// Bytes that differ from those of `other`.
@@ -107,7 +125,7 @@ mod sse2 {
             unsafe {
                 // The comparison is signed: what is not ASCII is negative.
                 let low = _mm_cmplt_epi8(self.0, _mm_set1_epi8(0x20));
-                _mm_movemask_epi8(_mm_or_si128(self.quotes(), low)) as u32
+                _mm_movemask_epi8(_mm_or_si128(self.quote_lanes(), low)) as u32
             }
         }
 
@@ -116,13 +134,12 @@ mod sse2 {
             // SAFETY: registers only; x86-64 always has SSE2.
             unsafe {
                 let low = _mm_cmpeq_epi8(_mm_min_epu8(self.0, _mm_set1_epi8(0x1f)), self.0);
-                _mm_movemask_epi8(_mm_or_si128(self.quotes(), low)) as u32
+                _mm_movemask_epi8(_mm_or_si128(self.quote_lanes(), low)) as u32
             }
         }
 
-        /// Quotes and backslashes.
         #[inline(always)]
-        fn quotes(self) -> __m128i {
+        fn quote_lanes(self) -> __m128i {
             // SAFETY: registers only; x86-64 always has SSE2.
             unsafe {
                 let quotes = _mm_cmpeq_epi8(self.0, _mm_set1_epi8(b'"' as i8));
@@ -137,6 +154,27 @@ mod sse2 {
                 // Moves '0'..='9' to the ten lowest signed values.
                 let moved = _mm_add_epi8(self.0, _mm_set1_epi8((0x80 - b'0') as i8));
                 _mm_movemask_epi8(_mm_cmpgt_epi8(moved, _mm_set1_epi8(-128 + 9))) as u32
+            }
+        }
+
+        #[inline(always)]
+        pub(super) fn equal(self, byte: u8) -> u32 {
+            // SAFETY: registers only; x86-64 always has SSE2.
+            unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi8(byte as i8))) as u32 }
+        }
+
+        #[inline(always)]
+        pub(super) fn quotes(self) -> u32 {
+            // SAFETY: registers only; x86-64 always has SSE2.
+            unsafe { _mm_movemask_epi8(self.quote_lanes()) as u32 }
+        }
+
+        #[inline(always)]
+        pub(super) fn blanks(self) -> u32 {
+            // SAFETY: registers only; x86-64 always has SSE2.
+            unsafe {
+                let low = _mm_cmpeq_epi8(_mm_min_epu8(self.0, _mm_set1_epi8(b' ' as i8)), self.0);
+                _mm_movemask_epi8(low) as u32
             }
         }
 
@@ -181,6 +219,18 @@ mod portable {
             self.mask(|b| !b.is_ascii_digit())
         }
 
+        pub(super) fn equal(self, byte: u8) -> u32 {
+            self.mask(|b| b == byte)
+        }
+
+        pub(super) fn quotes(self) -> u32 {
+            self.mask(|b| b == b'"' || b == b'\\')
+        }
+
+        pub(super) fn blanks(self) -> u32 {
+            self.mask(|b| b <= b' ')
+        }
+
         pub(super) fn differences(self, other: Lanes) -> u32 {
             let equal = self.0.iter().zip(other.0).enumerate();
             equal.map(|(i, (a, b))| u32::from(*a != b) << i).sum()
@@ -201,6 +251,10 @@ mod tests {
             assert_eq!(fast.string_stops(), plain.string_stops(), "{byte}");
             assert_eq!(fast.wide_string_stops(), plain.wide_string_stops());
             assert_eq!(fast.non_digits(), plain.non_digits(), "{byte}");
+            assert_eq!(fast.quotes(), plain.quotes(), "{byte}");
+            assert_eq!(fast.blanks(), plain.blanks(), "{byte}");
+            assert_eq!(fast.equal(byte), 0xffff, "{byte}");
+            assert_eq!(fast.equal(!byte), 0, "{byte}");
         }
     }
 
@@ -232,6 +286,9 @@ mod tests {
             prop_assert_eq!(fast.string_stops(), plain.string_stops());
             prop_assert_eq!(fast.wide_string_stops(), plain.wide_string_stops());
             prop_assert_eq!(fast.non_digits(), plain.non_digits());
+            prop_assert_eq!(fast.quotes(), plain.quotes());
+            prop_assert_eq!(fast.blanks(), plain.blanks());
+            prop_assert_eq!(fast.equal(other[0]), plain.equal(other[0]));
             let differ = plain.differences(portable::Lanes::new(&near));
             prop_assert_eq!(fast.differences(Chunk::new(&near)), differ);
             prop_assert_eq!(differ & ((1 << same) - 1), 0);

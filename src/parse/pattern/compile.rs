@@ -47,8 +47,11 @@ pub(super) struct Program {
     pub(super) ops: Box<[Op]>,
     /// How many captures there are, skipped ones too.
     pub(super) slots: usize,
-    /// Named captures in output order.
-    pub(super) named: Box<[Named]>,
+    /// Named captures that columns want, in output order.
+    pub(super) columns: Box<[Named]>,
+    /// The slots and definitions of all named captures, in output order, where
+    /// field lists are wanted.
+    pub(super) fields: Box<[(usize, u32)]>,
 }
 
 /// Compiles the parts of `template`.
@@ -65,14 +68,17 @@ pub(super) fn program(
     let end = Some(vec![Stop::End]);
     let (mut ops, _) = sequence(template, parts, end, &mut slots)?;
     let mut named = named(template, &captures, needs, defs)?;
+    let list = named.iter().filter(|_| needs.fields);
+    let fields = list.map(|n| (n.slot, n.output.def())).collect();
+    named.retain(|n| n.output.has_columns());
     if !needs.fields {
-        named.retain(|n| n.output.has_columns());
         prune(&mut ops, &named);
     }
     Ok(Program {
         ops,
         slots: total,
-        named: named.into(),
+        columns: named.into(),
+        fields,
     })
 }
 
@@ -177,6 +183,11 @@ fn capture_op(
         }
         (_, false) => Vec::new(),
     };
+    let until = if matches!(capture.kind, Kind::Word) {
+        beyond_blanks(until)
+    } else {
+        until
+    };
     if matches!(capture.kind, Kind::Quoted) {
         *follow = Some(vec![Stop::Literal(Box::from(*b"\""))]);
     }
@@ -186,6 +197,20 @@ fn capture_op(
         until: until.into(),
         inside,
     })
+}
+
+/// The stops of a word, which ends at white space anyway: `End` stands for all
+/// that begin with it.
+fn beyond_blanks(mut stops: Vec<Stop>) -> Vec<Stop> {
+    let blank = |stop: &Stop| match stop {
+        Stop::Literal(bytes) => bytes[0] <= b' ',
+        Stop::End => true,
+    };
+    if stops.iter().any(blank) {
+        stops.retain(|stop| !blank(stop));
+        stops.push(Stop::End);
+    }
+    stops
 }
 
 fn named(

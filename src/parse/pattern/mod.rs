@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use super::{Parser, scan};
 use crate::event::time::Layout;
-use crate::event::{Cell, Columns, Defs, FieldKind, Needs, Timestamp};
+use crate::event::{Cell, Columns, Defs, Field, FieldKind, Needs, Timestamp};
 use compile::{Op, Program};
 use run::{Memo, Span, State};
 use template::Kind;
@@ -91,33 +91,31 @@ impl Pattern {
     }
 
     fn emit(&self, text: &[u8], row: usize, out: &mut Columns) {
-        let lists = out.wants_fields();
-        for named in &self.program.named {
+        for named in &self.program.columns {
             let span = self.state.spans[named.slot];
             if !span.present {
                 continue;
             }
             let (start, end) = (span.start as usize, span.end as usize);
-            if named.output.has_columns() {
-                match span.kind {
-                    FieldKind::Time => {
-                        let time = self.state.memos[named.slot].time;
-                        named
-                            .output
-                            .put_time(out, row, text, Cell::new(start, end), time);
-                    }
-                    FieldKind::HexEscaped => {
-                        named
-                            .output
-                            .put(out, row, text, Cell::string(start, end, true));
-                    }
-                    _ => named.output.put(out, row, text, Cell::new(start, end)),
+            match span.kind {
+                FieldKind::Time => {
+                    let time = self.state.memos[named.slot].time;
+                    let cell = Cell::new(start, end);
+                    named.output.put_time(out, row, text, cell, time);
                 }
-            }
-            if lists {
-                out.push_field(named.output.field(span.kind, start, end));
+                FieldKind::HexEscaped => {
+                    let cell = Cell::string(start, end, true);
+                    named.output.put(out, row, text, cell);
+                }
+                _ => named.output.put(out, row, text, Cell::new(start, end)),
             }
         }
+        let fields = self.program.fields.iter().filter_map(|&(slot, def)| {
+            let span = self.state.spans[slot];
+            let (start, end) = (span.start as usize, span.end as usize);
+            span.present.then(|| Field::new(def, span.kind, start, end))
+        });
+        out.push_fields(fields);
     }
 }
 

@@ -216,32 +216,23 @@ fn stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
 
 #[inline]
 fn word(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
-    let blank = scan::blank(text, at, end);
-    let mut word_end = blank;
-    if let [Stop::Literal(bytes)] = until
-        && bytes[0] == b' '
-    {
-        // The common case: what follows decides whether this was right.
-    } else {
-        let ends_at_blank = until.iter().any(|s| match s {
-            Stop::Literal(bytes) => bytes[0] <= b' ',
-            Stop::End => true,
-        });
-        let literals = until.iter().filter_map(|s| match s {
-            Stop::Literal(bytes) if bytes[0] > b' ' => Some(bytes),
-            _ => None,
-        });
-        let mut found = ends_at_blank;
-        for literal in literals {
-            let bound = end.min(word_end + literal.len() - 1);
-            if let Some(stop) = scan::find_literal(text, at, bound, literal) {
-                word_end = word_end.min(stop);
-                found = true;
+    let mut word_end = scan::blank(text, at, end);
+    let mut found = false;
+    for stop in until {
+        match stop {
+            // What follows decides whether this was right.
+            Stop::End => found = true,
+            Stop::Literal(bytes) => {
+                let bound = end.min(word_end + bytes.len() - 1);
+                if let Some(stop) = scan::find_literal(text, at, bound, bytes) {
+                    word_end = stop;
+                    found = true;
+                }
             }
         }
-        if !found {
-            return None;
-        }
+    }
+    if !found {
+        return None;
     }
     (word_end > at).then(|| {
         let dash = word_end - at == 1 && text[at] == b'-';
@@ -255,12 +246,7 @@ fn word(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<(Span, usi
 }
 
 fn number(float: bool, text: &[u8], start: usize, end: usize) -> Option<(Span, usize)> {
-    let digits = |mut at: usize| {
-        while at < end && text[at].is_ascii_digit() {
-            at += 1;
-        }
-        at
-    };
+    let digits = |at| scan::non_digit(text, at, end);
     let first = if text[start..end].starts_with(b"-") {
         start + 1
     } else {

@@ -75,6 +75,14 @@ impl<'a> Cursor<'a> {
         self.at += len;
     }
 
+    /// Writes `text[start..start + len]`, at most eight bytes, of a text that
+    /// has eight there. Room for as many must have been reserved.
+    #[inline]
+    pub(super) fn block(&mut self, text: &[u8], start: usize, len: usize) {
+        self.out[self.at..self.at + 8].copy_from_slice(&text[start..start + 8]);
+        self.at += len;
+    }
+
     /// Writes bytes, making room.
     #[inline]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
@@ -87,36 +95,10 @@ impl<'a> Cursor<'a> {
     /// says whether it did. Room for `len` and a block must have been reserved.
     #[inline]
     pub(super) fn clean(&mut self, text: &[u8], start: usize, len: usize) -> bool {
-        let whole = len.next_multiple_of(BLOCK);
-        let Some(from) = text.get(start..start + whole) else {
-            return self.clean_at_end(&text[start..start + len]);
-        };
-        let to = &mut self.out[self.at..self.at + whole];
-        let (from, _) = from.as_chunks::<BLOCK>();
-        let (to, _) = to.as_chunks_mut::<BLOCK>();
-        let mut left = len;
-        for (from, to) in from.iter().zip(to) {
-            *to = *from;
-            let clean = if left >= BLOCK {
-                is_clean(from)
-            } else {
-                is_clean_up_to(from, left)
-            };
-            if !clean {
-                return false;
-            }
-            left = left.saturating_sub(BLOCK);
-        }
-        self.at += len;
-        true
-    }
-
-    /// A value so near the end of the text that no block can be read over it.
-    #[cold]
-    fn clean_at_end(&mut self, value: &[u8]) -> bool {
-        let clean = all_clean(value);
+        let to = &mut self.out[self.at..];
+        let clean = copy_clean(text, start, len, to);
         if clean {
-            self.bytes(value);
+            self.at += len;
         }
         clean
     }
@@ -128,6 +110,52 @@ impl<'a> Cursor<'a> {
         self.at = self.out.len();
         result
     }
+}
+
+/// Copies `text[start..start + len]` to where there is room for a block more;
+/// says whether nothing in it needs an escape.
+///
+/// Neither inlined nor a method, so that the cursor's position stays in a
+/// register around the call.
+#[inline(never)]
+fn copy_clean(text: &[u8], start: usize, len: usize, to: &mut [u8]) -> bool {
+    if len < BLOCK {
+        copy_short(text, start, len, to)
+    } else {
+        copy_long(&text[start..start + len], &mut to[..len])
+    }
+}
+
+/// Copies less than a block, as a block if the text has as much; says whether
+/// nothing in the value needs an escape.
+#[inline]
+fn copy_short(text: &[u8], start: usize, len: usize, to: &mut [u8]) -> bool {
+    let Some(from) = text.get(start..).and_then(<[u8]>::first_chunk) else {
+        let value = &text[start..start + len];
+        to[..len].copy_from_slice(value);
+        return all_clean(value);
+    };
+    to[..BLOCK].copy_from_slice(from);
+    is_clean_up_to(from, len)
+}
+
+/// Copies a block or more; says whether nothing in it needs an escape. The last
+/// block begins in the one before it, so that none reaches behind the value.
+#[inline]
+fn copy_long(from: &[u8], to: &mut [u8]) -> bool {
+    let (from_blocks, _) = from.as_chunks::<BLOCK>();
+    let (to_blocks, _) = to.as_chunks_mut::<BLOCK>();
+    for (from, to) in from_blocks.iter().zip(to_blocks) {
+        *to = *from;
+        if !is_clean(from) {
+            return false;
+        }
+    }
+    let (Some(from), Some(to)) = (from.last_chunk(), to.last_chunk_mut::<BLOCK>()) else {
+        return false;
+    };
+    *to = *from;
+    is_clean(from)
 }
 
 impl Drop for Cursor<'_> {
@@ -160,6 +188,22 @@ mod tests {
                 cursor.reserve(len + 1 + BLOCK);
                 assert!(!cursor.clean(text.as_bytes(), 0, len + 1));
                 assert_eq!(cursor.position(), 6 + len);
+            }
+        }
+    }
+    #[test]
+    fn an_unclean_byte_is_found_at_every_place() {
+        for len in 1..70 {
+            for at in 0..len {
+                let mut text = vec![b'x'; len + BLOCK];
+                text[at] = b'\\';
+                for end in [len, text.len()] {
+                    let mut out = Vec::new();
+                    let mut cursor = Cursor::new(&mut out);
+                    cursor.reserve(len + BLOCK);
+                    assert!(!cursor.clean(&text[..end], 0, len), "{at} of {len}");
+                    assert_eq!(cursor.position(), 0);
+                }
             }
         }
     }

@@ -7,40 +7,56 @@ use crate::event::time::Layout;
 use crate::event::{Defs, FieldDef};
 
 /// One definition's key.
+#[derive(Clone)]
 pub(super) struct Key {
-    /// `,"name":` padded to a block; unused if the key is longer.
-    block: [u8; KEY_BLOCK],
-    len: usize,
-    long: Box<[u8]>,
+    /// `,"name":`
+    pub(super) next: Piece,
+    /// As it begins the object that it is in: `,"parent":{"name":`.
+    pub(super) first: Piece,
     /// Which object it is in; equal numbers, equal objects.
     pub(super) parent: u32,
     /// How many objects it is in: 0 at the top.
     pub(super) depth: usize,
-    /// `,"parent":` for a depth of 1.
-    pub(super) container: Box<[u8]>,
     /// How its times are read.
     pub(super) layout: Option<Arc<Layout>>,
 }
 
 impl Key {
     fn new(def: &FieldDef) -> Key {
-        let text = [b",", def.json_key.as_bytes()].concat();
+        let key = def.json_key.as_bytes();
+        Key {
+            next: Piece::new([b",", key].concat()),
+            first: Piece::new([&part_key(&def.parts[0]), &b"{"[..], key].concat()),
+            parent: def.parent,
+            depth: def.parts.len() - 1,
+            layout: def.layout.clone(),
+        }
+    }
+}
+
+/// Text to be copied as a block.
+#[derive(Clone)]
+pub(super) struct Piece {
+    /// Padded with zeros; unused if the text is longer.
+    block: [u8; KEY_BLOCK],
+    len: usize,
+    long: Box<[u8]>,
+}
+
+impl Piece {
+    fn new(text: Vec<u8>) -> Piece {
         let mut block = [0; KEY_BLOCK];
         if let Some(room) = block.get_mut(..text.len()) {
             room.copy_from_slice(&text);
         }
-        Key {
+        Piece {
             block,
             len: text.len(),
             long: text.into(),
-            parent: def.parent,
-            depth: def.parts.len() - 1,
-            container: part_key(&def.parts[0]).into(),
-            layout: def.layout.clone(),
         }
     }
 
-    /// Writes `,"name":`.
+    /// Writes it, making room.
     #[expect(
         clippy::inline_always,
         reason = "measured: called once a field, from a loop that would spill its registers"
@@ -62,7 +78,7 @@ pub(super) fn part_key(part: &str) -> Vec<u8> {
 }
 
 /// The keys of every set of definitions seen; one set a source.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct KeyTables(Vec<(Arc<Defs>, Box<[Key]>)>);
 
 impl KeyTables {
@@ -84,5 +100,27 @@ impl KeyTables {
             self.0.len() - 1
         });
         &self.0[at].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_every_length_are_written_whole() {
+        for len in 1..50 {
+            let (parent, name) = ("p".repeat(len), "n".repeat(len));
+            let mut defs = Defs::default();
+            defs.add(&format!("{parent}.{name}"), None, None);
+            let key = Key::new(&defs.all()[0]);
+            let mut out = Vec::new();
+            let mut cursor = Cursor::new(&mut out);
+            key.first.write(&mut cursor);
+            key.next.write(&mut cursor);
+            drop(cursor);
+            let expected = format!(",\"{parent}\":{{\"{name}\":,\"{name}\":");
+            assert_eq!(out, expected.as_bytes());
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::event::time::{Layout, Rfc3339Writer};
 use crate::event::{Field, FieldKind, Level, Timestamp};
 
 /// Writes values; keeps buffers and counts between them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Values {
     scratch: Vec<u8>,
     last_time: LastTime,
@@ -45,10 +45,12 @@ impl Values {
     ) {
         let (start, len) = (field.start as usize, field.len as usize);
         cursor.reserve(len + Self::ROOM);
-        if field.kind() == FieldKind::Text {
-            self.text(cursor, text, start, len);
-        } else {
-            self.write_other(cursor, text, field, layout);
+        match field.kind() {
+            FieldKind::Text => self.text(cursor, text, start, len),
+            FieldKind::Number if is_short_integer(text, start, len) => {
+                cursor.block(text, start, len);
+            }
+            _ => self.write_other(cursor, text, field, layout),
         }
     }
 
@@ -135,6 +137,7 @@ impl Values {
 }
 
 /// Remembers the last time written: neighbouring lines often have the same.
+#[derive(Clone)]
 struct LastTime {
     reference: Timestamp,
     writer: Rfc3339Writer,
@@ -188,6 +191,25 @@ pub(super) fn is_literal(bytes: &[u8]) -> bool {
     matches!(bytes, b"true" | b"false" | b"null")
 }
 
+/// Whether `text[start..start + len]` is a whole number of JSON, of up to eight
+/// digits and not so near the end that no word can be read over it: what most
+/// numbers are. Others may be numbers, too.
+#[inline]
+fn is_short_integer(text: &[u8], start: usize, len: usize) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let Some(word) = text.get(start..).and_then(<[u8]>::first_chunk::<8>) else {
+        return false;
+    };
+    if !(1..=8).contains(&len) || (word[0] == b'0' && len > 1) {
+        return false;
+    }
+    // Digits become 0 to 9, all others more: adding 0x76 takes these to 0x80 or
+    // over it, with a carry only if they were there before.
+    let values = u64::from_le_bytes(*word) ^ (ONES * b'0' as u64);
+    let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
+    others.trailing_zeros() as usize / 8 >= len
+}
+
 /// Whether `bytes` are a number of JSON (RFC 8259 §6).
 #[inline]
 pub(super) fn is_number(bytes: &[u8]) -> bool {
@@ -229,6 +251,19 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn short_integers_are_numbers_without_sign_or_fraction(
+            before in 0..3usize,
+            value in "[0-9]{0,10}|[0-9]{0,3}[.:/e-]?[0-9]{0,3}|\\PC{0,9}",
+            after in proptest::collection::vec(any::<u8>(), 0..10),
+        ) {
+            let text = [&vec![b'x'; before], value.as_bytes(), &after].concat();
+            let fits = value.len() <= 8 && before + 8 <= text.len();
+            let digits = value.bytes().all(|b| b.is_ascii_digit());
+            let found = is_short_integer(&text, before, value.len());
+            prop_assert_eq!(found, fits && digits && is_number(value.as_bytes()));
+        }
+
         #[test]
         fn numbers_are_those_of_json(text in "-?[0-9]{0,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?|\\PC{0,4}") {
             let json = serde_json::from_str::<Box<serde_json::value::RawValue>>(&text)
