@@ -100,7 +100,9 @@ fn retry(label: &str, what: &str, error: &io::Error) -> SinkError {
 /// Whether the far end has closed. The first write after that would succeed
 /// and its bytes be lost, so it is asked before. What it says is ignored.
 async fn is_closed(connection: &mut Box<dyn Connection>) -> bool {
-    poll_fn(|context| {
+    // Unconstrained: a task that has used up its budget would be told that
+    // there is nothing to read.
+    tokio::task::unconstrained(poll_fn(|context| {
         let mut bytes = [0; 512];
         let mut buffer = ReadBuf::new(&mut bytes);
         let polled = Pin::new(&mut *connection).poll_read(context, &mut buffer);
@@ -109,7 +111,7 @@ async fn is_closed(connection: &mut Box<dyn Connection>) -> bool {
             Poll::Ready(Ok(())) => buffer.filled().is_empty(),
             Poll::Ready(Err(_)) => true,
         })
-    })
+    }))
     .await
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Notice, Outlet, SourceError, Stop};
@@ -268,13 +269,18 @@ impl Reader<'_> {
             }
         });
         let idle = self.shared.server.idle;
-        tokio::select! {
-            biased;
-            () = stopped => Woken::Stopped,
-            () = at(self.long.as_ref().map(|long| long.deadline)) => Woken::LongLineTimeout,
-            () = at(idle.map(|idle| Instant::now() + idle)) => Woken::Idle,
-            () = input => Woken::Input,
-        }
+        // With a task's budget used up, `select!` would return before it comes
+        // to `input`, and the next poll, the wake-up, would pass for the first.
+        unconstrained(async {
+            tokio::select! {
+                biased;
+                () = stopped => Woken::Stopped,
+                () = at(self.long.as_ref().map(|long| long.deadline)) => Woken::LongLineTimeout,
+                () = at(idle.map(|idle| Instant::now() + idle)) => Woken::Idle,
+                () = input => Woken::Input,
+            }
+        })
+        .await
     }
 
     /// A chunk that starts with the unfinished line.

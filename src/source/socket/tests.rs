@@ -1,6 +1,8 @@
 //! Connections on the network within the process, under a paused clock.
 
-use tokio::io::AsyncWriteExt;
+use std::task::Context;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::*;
 use crate::event::Timestamp;
@@ -246,6 +248,73 @@ async fn a_pipeline_that_is_gone_ends_the_source() {
     connection.write_all(b"line\n").await.expect("open");
     let ended = run.done.await.expect("no panic");
     assert!(matches!(ended, Err(SourceError::Closed)));
+}
+
+/// A connection that gives one byte a read: it uses up its task's budget.
+struct Trickle(Box<dyn Connection>);
+
+impl AsyncRead for Trickle {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut byte = [0];
+        let mut one = ReadBuf::new(&mut byte);
+        let read = Pin::new(&mut self.0).poll_read(context, &mut one);
+        into.put_slice(one.filled());
+        read
+    }
+}
+
+impl AsyncWrite for Trickle {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+struct Trickling(Box<dyn Listener>);
+
+impl Listener for Trickling {
+    fn accept(&mut self) -> crate::seam::NetworkFuture<'_, (Box<dyn Connection>, String)> {
+        Box::pin(async {
+            let (connection, peer) = self.0.accept().await?;
+            Ok((Box::new(Trickle(connection)) as Box<dyn Connection>, peer))
+        })
+    }
+
+    fn local_address(&self) -> Address {
+        address()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_connection_never_sleeps_on_input() {
+    let network = MemoryNetwork::default();
+    let listener = Trickling(network.bind(&address()).await.expect("free"));
+    let recorder = Recorder::new();
+    let outlet = recorder.outlet(World::simulated(Timestamp(0), 1));
+    let (_stopper, stop) = Stop::new().expect("pipe");
+    tokio::spawn(server(Framing::Newline).run(Box::new(listener), outlet, stop));
+    let mut connection = network.connect(&address()).await.expect("backlog");
+    // Longer than the reads that a task may do in one go.
+    let line = "x".repeat(1000) + "\n";
+    connection.write_all(line.as_bytes()).await.expect("open");
+    tokio::time::timeout(HOUR, recorder.wait_lines(1))
+        .await
+        .expect("read although nothing more came");
 }
 
 /// A listener that is out of descriptors at first.
