@@ -18,6 +18,8 @@ pub struct Definition {
     pub name: Arc<str>,
     /// The URL's scheme, lower case, without `+tls`.
     pub scheme: String,
+    /// Whether to encrypt: `+tls`, or the scheme means it.
+    pub tls: bool,
     /// What follows `scheme://` or `scheme:` up to the query: an address, a
     /// path, a command. Percent-decoded where it is a path.
     pub target: String,

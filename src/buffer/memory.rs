@@ -32,6 +32,12 @@ impl Memory {
         self.changed.notify_one();
     }
 
+    /// Puts a share back that was just popped.
+    pub fn put_back(&self, share: Share, demand: Demand) {
+        self.lock().shares.push_front((share, demand));
+        self.changed.notify_one();
+    }
+
     /// The oldest share, if there is one now.
     #[must_use]
     pub fn try_pop(&self) -> Option<(Share, Demand)> {

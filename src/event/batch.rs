@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Columns, EventId, Rows, Timestamp, id};
+use super::{Columns, EventId, Rows, Settled, Tally, Timestamp, id};
 
 /// Where a batch came from: one stream of one source. Metadata is constant
 /// for the stream and content cannot overwrite it.
@@ -117,6 +117,7 @@ pub struct Batch {
     pub observed: Timestamp,
     chunk: Option<Box<Chunk>>,
     pool: Arc<Pool>,
+    waiter: Option<Arc<dyn Settled>>,
 }
 
 impl Batch {
@@ -138,7 +139,28 @@ impl Batch {
             observed,
             chunk: Some(chunk),
             pool,
+            waiter: None,
         }
+    }
+
+    /// Says who waits for the batch and sends it again if it is given up.
+    #[must_use]
+    pub fn awaited_by(mut self, waiter: Arc<dyn Settled>) -> Batch {
+        self.waiter = Some(waiter);
+        self
+    }
+
+    /// Whether somebody waits for the batch.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.waiter.is_some()
+    }
+
+    /// Takes over the duty to tell who waits. A batch dropped with it says
+    /// that all its events were given up.
+    #[must_use]
+    pub fn take_waiter(&mut self) -> Option<Arc<dyn Settled>> {
+        self.waiter.take()
     }
 
     fn chunk(&self) -> &Chunk {
@@ -241,6 +263,7 @@ impl Batch {
             observed: self.observed,
             chunk: Some(chunk),
             pool: self.pool.clone(),
+            waiter: None,
         }
     }
 
@@ -254,6 +277,12 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            waiter.settled(Tally {
+                returned: self.rows() as u64,
+                ..Tally::default()
+            });
+        }
         if let Some(chunk) = self.chunk.take() {
             self.pool.give(chunk);
         }

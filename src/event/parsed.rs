@@ -148,6 +148,11 @@ impl Columns {
         self.fields.push(field);
     }
 
+    /// Adds entries to the list of the row being parsed.
+    pub fn push_fields(&mut self, fields: impl Iterator<Item = Field>) {
+        self.fields.extend(fields);
+    }
+
     /// Ends the list of the row being parsed. The parse loop calls it once a
     /// row, in order.
     pub fn end_row(&mut self) {

@@ -199,6 +199,26 @@ impl Rows {
         }
     }
 
+    /// Parts the selected rows of a batch of `len` rows: those whose places
+    /// among the selected are in `taken` (ascending), and the others.
+    #[must_use]
+    pub fn split(&self, len: usize, taken: &[u32]) -> (Rows, Rows) {
+        let (mut ins, mut outs) = (Bits::default(), Bits::default());
+        ins.clear(len);
+        outs.clear(len);
+        let mut taken = taken.iter().copied().peekable();
+        let mut place = 0;
+        self.for_each(len, |row| {
+            if taken.next_if_eq(&place).is_some() {
+                ins.insert(row);
+            } else {
+                outs.insert(row);
+            }
+            place += 1;
+        });
+        (ins.to_rows(), outs.to_rows())
+    }
+
     /// Whether a row is selected.
     #[must_use]
     pub fn contains(&self, row: usize) -> bool {

@@ -40,26 +40,51 @@ impl Entrance {
     }
 }
 
-impl Inlet for Entrance {
-    fn send(
-        &self,
-        batch: Batch,
-    ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + '_>> {
+impl Entrance {
+    /// Counts a batch as received.
+    fn receive(&self, batch: Batch) -> Arrival {
         let events = batch.rows() as u64;
         let truncated = batch.truncated().len() as u64;
         self.ledger
             .receive(self.source, events, batch.text().len() as u64, truncated);
-        let arrival = Arrival {
+        Arrival {
             batch: Some(batch),
             source: self.source,
             ledger: self.ledger.clone(),
-        };
+        }
+    }
+}
+
+impl Inlet for Entrance {
+    fn try_send(&self, batch: Batch) -> Result<(), Batch> {
+        match self.queue.try_reserve() {
+            Ok(place) => {
+                place.send(self.receive(batch));
+                Ok(())
+            }
+            Err(_) => Err(batch),
+        }
+    }
+
+    fn send(
+        &self,
+        batch: Batch,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + '_>> {
+        let arrival = self.receive(batch);
         Box::pin(async move {
             self.queue
                 .send(arrival)
                 .await
                 .map_err(|_| SourceError::Closed)
         })
+    }
+
+    fn admits(&self) -> bool {
+        !self.queue.is_closed() && self.ledger.full_sinks().is_empty()
+    }
+
+    fn refuse(&self) {
+        self.ledger.refuse(self.source);
     }
 
     fn is_idle(&self) -> bool {
@@ -96,7 +121,8 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         if let Some(batch) = &self.batch {
-            self.ledger.abandon(self.source, batch.rows() as u64);
+            self.ledger
+                .abandon(self.source, batch.rows() as u64, batch.is_awaited());
         }
     }
 }

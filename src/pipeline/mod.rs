@@ -17,7 +17,7 @@ mod lanes;
 mod monitor;
 mod router;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -26,12 +26,13 @@ use tokio::time::{Instant, sleep_until};
 pub use monitor::Monitor;
 
 use crate::buffer::Memory;
-use crate::event::{Outcome, Pool, Share};
+use crate::event::{Needs, Outcome, Pool, Share};
 use crate::parse::Formats;
 use crate::route::Table;
 use crate::seam::{Stage, World};
 use crate::sink::Sink;
-use crate::sink::driver::{Driver, Ended, Feed, LoadLimits, Status};
+use crate::sink::driver::{DeadLetters, Driver, Ended, Feed, LoadLimits, Passage, Status};
+use crate::sink::encode::Encoder;
 use crate::source::{Outlet, Source, SourceError, Stop, Stopper};
 use crate::telemetry::{Demand, Labels, Ledger, Quota, Snapshot, SourceReport};
 use entrance::Entrance;
@@ -59,6 +60,8 @@ pub struct Plan {
     pub sinks: Vec<PlannedSink>,
     /// How long a stop may take.
     pub grace: Duration,
+    /// What all of it wants of events.
+    pub needs: Arc<Needs>,
 }
 
 /// A built source.
@@ -83,6 +86,11 @@ pub struct PlannedSink {
     pub quota: Quota,
     /// How much one load may hold.
     pub limits: LoadLimits,
+    /// The place of the sink that gets what this one refuses, and how such
+    /// events are written.
+    pub dead_letter: Option<(usize, Encoder)>,
+    /// The place of the sink that takes over while this one is down.
+    pub fallback: Option<usize>,
 }
 
 /// Why a plan did not start.
@@ -125,6 +133,8 @@ struct RunningSink {
     status: Arc<Status>,
     driver: Stage<Ended>,
     name: String,
+    /// The places of the sinks that its driver passes copies on to.
+    feeds: Vec<usize>,
 }
 
 /// Stops a running pipeline, from wherever a signal is heard.
@@ -165,6 +175,14 @@ impl Feed for Memory {
     fn try_pop(&self) -> Option<(Share, Demand)> {
         Memory::try_pop(self)
     }
+
+    fn push(&self, share: Share, demand: Demand) {
+        Memory::push(self, share, demand);
+    }
+
+    fn put_back(&self, share: Share, demand: Demand) {
+        Memory::put_back(self, share, demand);
+    }
 }
 
 impl Pipeline {
@@ -190,7 +208,14 @@ impl Pipeline {
         let quotas = plan.sinks.iter().map(|s| s.quota).collect();
         let ledger = Ledger::new(plan.sources.len(), plan.routes.len(), quotas);
         let mut monitor = Monitor::new(&plan, ledger.clone(), control.stopping.subscribe());
-        let (sinks, lanes) = start_sinks(plan.sinks, &ledger, &control, &mut monitor, world)?;
+        let (sinks, lanes) = start_sinks(
+            plan.sinks,
+            &plan.needs,
+            &ledger,
+            &control,
+            &mut monitor,
+            world,
+        )?;
         let shared = Shared {
             table: Arc::new(plan.table),
             lanes: lanes.into(),
@@ -268,15 +293,23 @@ type SinksAndLanes = (Vec<RunningSink>, Vec<Lane>);
 
 fn start_sinks(
     planned: Vec<PlannedSink>,
+    needs: &Arc<Needs>,
     ledger: &Arc<Ledger>,
     control: &Control,
     monitor: &mut Monitor,
     world: &World,
 ) -> Result<SinksAndLanes, StartError> {
     let (mut running, mut lanes, mut readers) = (Vec::new(), Vec::new(), Vec::new());
+    let buffers: Vec<_> = planned.iter().map(|_| Arc::<Memory>::default()).collect();
+    let passage = |sink: usize| Passage {
+        sink,
+        queue: buffers[sink].clone(),
+    };
     for (index, sink) in planned.into_iter().enumerate() {
-        let buffer = Arc::new(Memory::default());
+        let buffer = buffers[index].clone();
+        let feeds = [sink.dead_letter.as_ref().map(|d| d.0), sink.fallback];
         let status = Arc::new(Status::default());
+        let gauges = sink.sink.gauges();
         let (ask, checks) = mpsc::channel(1);
         let reader_gone = watch::Sender::new(false);
         readers.push(reader_gone.subscribe());
@@ -284,6 +317,7 @@ fn start_sinks(
             index,
             name: sink.labels.id.as_str().into(),
             sink: sink.sink,
+            required: sink.required,
             feed: buffer.clone(),
             ledger: ledger.clone(),
             status: status.clone(),
@@ -292,6 +326,14 @@ fn start_sinks(
             random: world.random.clone(),
             cut_off: control.cut_off.subscribe(),
             reader_gone,
+            dead_letters: sink.dead_letter.map(|(to, encoder)| DeadLetters {
+                to: passage(to),
+                encoder: Mutex::new(encoder),
+                needs: needs.clone(),
+                clock: world.clock.clone(),
+                random: world.random.clone(),
+            }),
+            fallback: sink.fallback.map(passage),
         };
         let name = sink.labels.id;
         let driver = world.spawn.stage(&format!("sink-{name}"), driver.run())?;
@@ -299,12 +341,13 @@ fn start_sinks(
             buffer: buffer.clone(),
             required: sink.required,
         });
-        monitor.watch_sink(status.clone(), ask);
+        monitor.watch_sink(status.clone(), ask, gauges);
         running.push(RunningSink {
             buffer,
             status,
             driver,
             name,
+            feeds: feeds.into_iter().flatten().collect(),
         });
     }
     let control = control.clone();
@@ -375,15 +418,25 @@ async fn drain(
             control.stop();
         }
     }
-    for sink in &sinks {
-        sink.buffer.close();
-    }
-    for sink in sinks {
-        if sink.driver.await.is_none() {
-            failures.push(format!(
-                "sink {} panicked; this is a bug in tflog",
-                sink.name
-            ));
+    drain_sinks(sinks, failures).await;
+}
+
+/// Closes and awaits sinks, those that feed others before these.
+async fn drain_sinks(sinks: Vec<RunningSink>, failures: &mut Vec<String>) {
+    let mut left: Vec<_> = sinks.into_iter().enumerate().collect();
+    while !left.is_empty() {
+        let fed: Vec<usize> = left.iter().flat_map(|(_, s)| s.feeds.clone()).collect();
+        // There are no cycles: the config was checked for them.
+        let (ready, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|(i, _)| !fed.contains(i));
+        left = rest;
+        ready.iter().for_each(|(_, sink)| sink.buffer.close());
+        for (_, sink) in ready {
+            if sink.driver.await.is_none() {
+                failures.push(format!(
+                    "sink {} panicked; this is a bug in tflog",
+                    sink.name
+                ));
+            }
         }
     }
 }
@@ -420,7 +473,7 @@ async fn write_off(
             status.write_off(ledger, sink);
             while let Some((share, demand)) = buffer.try_pop() {
                 ledger.send(sink, demand.events);
-                ledger.give_up(sink, demand, Outcome::Shutdown);
+                ledger.give_up(sink, demand, Outcome::Shutdown, share.ack.is_awaited());
                 share.ack.settle(Outcome::Shutdown);
             }
         }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::Plan;
 use crate::sink::driver::Status;
-use crate::telemetry::{Labels, Ledger, Snapshot, render};
+use crate::telemetry::{Gauges, Labels, Ledger, Snapshot, render, render_gauges};
 
 /// How long a readiness check may take in all.
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,6 +28,7 @@ pub struct Monitor {
 struct Watched {
     status: Arc<Status>,
     ask: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
+    gauges: Option<Arc<dyn Gauges>>,
 }
 
 impl Monitor {
@@ -53,8 +54,13 @@ impl Monitor {
         &mut self,
         status: Arc<Status>,
         ask: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
+        gauges: Option<Arc<dyn Gauges>>,
     ) {
-        self.watched.push(Watched { status, ask });
+        self.watched.push(Watched {
+            status,
+            ask,
+            gauges,
+        });
     }
 
     /// Every count at this moment.
@@ -85,13 +91,18 @@ impl Monitor {
     #[must_use]
     pub fn metrics(&self) -> String {
         let snapshot = self.snapshot();
-        render(
+        let watched = self.sinks.iter().zip(&self.watched);
+        let gauges: Vec<_> = watched
+            .filter_map(|(labels, w)| Some((labels, w.gauges.clone()?)))
+            .collect();
+        let ledger = render(
             &snapshot,
             &self.sources,
             &self.routes,
             &self.sinks,
             &self.buffer_bytes,
-        )
+        );
+        ledger + &render_gauges(&gauges)
     }
 
     /// Why tflog cannot take events now; empty if it can.

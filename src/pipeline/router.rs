@@ -129,7 +129,7 @@ impl Router {
         }
     }
 
-    fn distribute(&mut self, batch: Batch) {
+    fn distribute(&mut self, mut batch: Batch) {
         let Scratch {
             routed,
             transfer,
@@ -138,8 +138,10 @@ impl Router {
             words,
             ..
         } = &mut self.scratch;
+        let waiter = batch.take_waiter();
         let batch = Arc::new(batch);
-        let receipt = Receipt::new(batch.rows(), required.to_rows(), self.report.clone());
+        let report = self.report.clone();
+        let receipt = Receipt::new(batch.rows(), required.to_rows(), report, waiter);
         let whole = batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES;
         let sinks = &self.sinks;
         Bits::freeze_all(&routed.sinks, words, |sink, rows| {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::SourceError;
-use crate::event::{Batch, Chunk, Pool, Stream};
+use crate::event::{Batch, Chunk, Pool, Settled, Stream};
 use crate::frame::Framed;
 use crate::seam::World;
 
@@ -28,11 +28,25 @@ pub enum Notice {
 
 /// What the pipeline does with a source's batches.
 pub trait Inlet: Send + Sync {
+    /// Takes a batch if there is room now; else it comes back.
+    fn try_send(&self, batch: Batch) -> Result<(), Batch> {
+        Err(batch)
+    }
+
     /// Takes a batch, waiting for room: the source's backpressure.
     fn send(
         &self,
         batch: Batch,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + '_>>;
+
+    /// Whether a new request may be read: no required sink is full and nothing
+    /// stops. Those that are turned away are counted with [`Inlet::refuse`].
+    fn admits(&self) -> bool {
+        true
+    }
+
+    /// Counts a request that was turned away before anything of it was read.
+    fn refuse(&self) {}
 
     /// Whether everything sent has been taken up: a reader with a whole line
     /// sends at once then, rather than wait for its chunk to fill.
@@ -91,7 +105,42 @@ impl Outlet {
         }
         let observed = self.world.clock.now();
         let batch = Batch::new(stream.clone(), position, observed, chunk, self.pool.clone());
-        self.inlet.send(batch).await
+        self.hand_in(batch).await
+    }
+
+    /// As [`Outlet::send`] of a chunk whose end `waiter` hears of: its events
+    /// count as returned if they are given up, since their source will send
+    /// them again. It hears of an empty chunk too.
+    pub async fn send_awaited(
+        &self,
+        stream: &Arc<Stream>,
+        position: u64,
+        chunk: Box<Chunk>,
+        waiter: Arc<dyn Settled>,
+    ) -> Result<(), SourceError> {
+        let observed = self.world.clock.now();
+        let batch = Batch::new(stream.clone(), position, observed, chunk, self.pool.clone())
+            .awaited_by(waiter);
+        self.hand_in(batch).await
+    }
+
+    /// Mostly there is room: no future to allocate.
+    async fn hand_in(&self, batch: Batch) -> Result<(), SourceError> {
+        match self.inlet.try_send(batch) {
+            Ok(()) => Ok(()),
+            Err(batch) => self.inlet.send(batch).await,
+        }
+    }
+
+    /// Whether a new request may be read now.
+    #[must_use]
+    pub fn admits(&self) -> bool {
+        self.inlet.admits()
+    }
+
+    /// Counts a request that was turned away before anything of it was read.
+    pub fn refuse(&self) {
+        self.inlet.refuse();
     }
 
     /// Whether everything sent has been taken up.

@@ -4,10 +4,12 @@
 //! transfer moves all the terms of that transfer, so that these equations hold
 //! in every [`Snapshot`], in the middle of a run as well as at its end:
 //!
-//! - source: `received = accepted + filtered + best_effort + dropped + open`
+//! - source: `received = accepted + filtered + best_effort + dead_lettered +
+//!   dropped + returned + open`
 //! - routing: `evaluated = Σ first(route) + filtered by FILTER`, and
 //!   `Σ matched(route) >= Σ first(route)`
-//! - sink: `entered = delivered + dropped + queued + sending`
+//! - sink: `entered = delivered + dead_lettered + diverted + dropped +
+//!   returned + queued + sending`, and `delivered = written + already_present`
 //!
 //! A source counts events, each once by its worst required copy; a sink counts
 //! copies. The ledger also keeps the bytes that each sink's queue pins, since
@@ -59,6 +61,8 @@ pub struct Sent {
     pub replaced: u64,
     /// Template values that an event did not have.
     pub missing: u64,
+    /// Of the copies, those that the service had already.
+    pub already_present: u64,
 }
 
 /// The terms that one batch moves when it leaves routing.
@@ -80,6 +84,15 @@ pub struct Transfer {
     pub unparsed: u64,
     /// By sink.
     pub demands: Vec<Demand>,
+}
+
+/// Why copies go from one sink to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// The first has refused them for good.
+    DeadLetter,
+    /// The first is down, the second stands in.
+    Fallback,
 }
 
 /// How a sink answered a transfer.
@@ -146,12 +159,22 @@ impl Ledger {
         }
     }
 
-    /// Received events that no stage will see: the pipeline is gone.
-    pub fn abandon(&self, source: usize, events: u64) {
+    /// Received events that no stage will see: the pipeline is gone. A source
+    /// that waits for them sends them again: they are `returned`.
+    pub fn abandon(&self, source: usize, events: u64, returned: bool) {
         let mut state = self.lock();
         let terms = &mut state.sources[source];
         terms.open -= events;
-        terms.dropped.abandoned += events;
+        if returned {
+            terms.returned += events;
+        } else {
+            terms.dropped.abandoned += events;
+        }
+    }
+
+    /// A source turned a request away before it read anything of it.
+    pub fn refuse(&self, source: usize) {
+        self.lock().sources[source].refused += 1;
     }
 
     /// Moves a routed batch into its sinks, waiting until every required one
@@ -165,6 +188,7 @@ impl Ledger {
         entries: &mut Vec<Entry>,
         mut evict: impl FnMut(usize) -> Option<Demand> + Send,
     ) {
+        let mut waiting = Waiting::default();
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
@@ -172,11 +196,17 @@ impl Ledger {
             room.as_mut().enable();
             let pressed = {
                 let mut state = self.lock();
+                waiting.end(&mut state);
                 if self.has_room(&state, transfer) {
                     self.apply(&mut state, source, transfer, entries);
                     return;
                 }
-                self.pressed(&state, transfer)
+                if let Some(sink) = self.full(&state, transfer, WhenFull::Block) {
+                    waiting.begin(&mut state, sink);
+                    None
+                } else {
+                    self.full(&state, transfer, WhenFull::DropOldest)
+                }
             };
             let Some(sink) = pressed else {
                 room.await;
@@ -209,14 +239,6 @@ impl Ledger {
     fn has_room(&self, state: &Snapshot, transfer: &Transfer) -> bool {
         self.full(state, transfer, WhenFull::Block).is_none()
             && self.full(state, transfer, WhenFull::DropOldest).is_none()
-    }
-
-    /// A full `DropOldest` sink to evict from, once no required sink is full.
-    fn pressed(&self, state: &Snapshot, transfer: &Transfer) -> Option<usize> {
-        if self.full(state, transfer, WhenFull::Block).is_some() {
-            return None;
-        }
-        self.full(state, transfer, WhenFull::DropOldest)
     }
 
     fn apply(
@@ -285,20 +307,85 @@ impl Ledger {
             terms.sent_bytes += sent.bytes;
             terms.replaced += sent.replaced;
             terms.missing += sent.missing;
+            terms.already_present += sent.already_present;
         }
         self.room.notify_waiters();
     }
 
-    /// Copies in the sink's hands were given up.
-    pub fn give_up(&self, sink: usize, demand: Demand, outcome: Outcome) {
+    /// Copies in the sink's hands were given up; `returned` if their source
+    /// sends them again.
+    pub fn give_up(&self, sink: usize, demand: Demand, outcome: Outcome, returned: bool) {
         {
             let mut state = self.lock();
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
             terms.queued_bytes -= demand.bytes;
-            terms.dropped.add(outcome, demand.events);
+            if returned {
+                terms.returned += demand.events;
+            } else {
+                terms.dropped.add(outcome, demand.events);
+            }
         }
         self.room.notify_waiters();
+    }
+
+    /// A best-effort sink refused copies, and nobody wants them.
+    pub fn reject(&self, sink: usize, demand: Demand) {
+        {
+            let mut state = self.lock();
+            let terms = &mut state.sinks[sink];
+            terms.sending -= demand.events;
+            terms.queued_bytes -= demand.bytes;
+            terms.dropped.rejected += demand.events;
+        }
+        self.room.notify_waiters();
+    }
+
+    /// Moves copies of one sink to another sink's queue, if that has room:
+    /// refused ones from the first one's hands, others from its queue. `freed`
+    /// is what they took there, `demand` what they take here.
+    pub fn try_pass_on(
+        &self,
+        from: usize,
+        freed: Demand,
+        to: usize,
+        demand: Demand,
+        reason: Passing,
+    ) -> bool {
+        {
+            let mut state = self.lock();
+            if !self.fits(&state, to, demand) {
+                return false;
+            }
+            let terms = &mut state.sinks[from];
+            terms.queued_bytes -= freed.bytes;
+            match reason {
+                Passing::DeadLetter => {
+                    terms.sending -= freed.events;
+                    terms.dead_lettered += freed.events;
+                }
+                Passing::Fallback => {
+                    terms.queued -= freed.events;
+                    terms.diverted += freed.events;
+                }
+            }
+            let terms = &mut state.sinks[to];
+            terms.entered += demand.events;
+            terms.queued += demand.events;
+            terms.queued_bytes += demand.bytes;
+        }
+        self.room.notify_waiters();
+        true
+    }
+
+    /// Waits until something has left the sink's queue, or it is empty.
+    pub async fn room_in(&self, sink: usize) {
+        let room = self.room.notified();
+        tokio::pin!(room);
+        room.as_mut().enable();
+        if self.lock().sinks[sink].queued_bytes > 0 {
+            room.await;
+        }
     }
 
     /// An attempt failed and will be repeated.
@@ -313,18 +400,38 @@ impl Ledger {
         self.lock().sinks[sink].queued_bytes > self.quotas[sink].bytes_max / 4
     }
 
-    /// The required sinks that have no room for even a small batch.
+    /// The required sinks that have no room: a batch waits for them, or they
+    /// are full to the last byte.
     #[must_use]
     pub fn full_sinks(&self) -> Vec<usize> {
         let state = self.lock();
         let quotas = self.quotas.iter().enumerate();
         quotas
             .filter(|(sink, quota)| {
+                let terms = &state.sinks[*sink];
                 quota.when_full == WhenFull::Block
-                    && state.sinks[*sink].queued_bytes >= quota.bytes_max
+                    && (terms.waited_for > 0 || terms.queued_bytes >= quota.bytes_max)
             })
             .map(|(sink, _)| sink)
             .collect()
+    }
+}
+
+/// The sink that an admission waits for. A router that is dropped while it
+/// waits ends with the pipeline.
+#[derive(Default)]
+struct Waiting(Option<usize>);
+
+impl Waiting {
+    fn begin(&mut self, state: &mut Snapshot, sink: usize) {
+        state.sinks[sink].waited_for += 1;
+        self.0 = Some(sink);
+    }
+
+    fn end(&mut self, state: &mut Snapshot) {
+        if let Some(sink) = self.0.take() {
+            state.sinks[sink].waited_for -= 1;
+        }
     }
 }
 
@@ -341,120 +448,23 @@ impl Settled for SourceReport {
     fn settled(&self, tally: Tally) {
         let mut state = self.ledger.lock();
         let terms = &mut state.sources[self.source];
-        terms.open -= tally.accepted + tally.closed + tally.shutdown + tally.abandoned;
-        terms.accepted += tally.accepted;
-        terms.dropped.reader_closed += tally.closed;
-        terms.dropped.shutdown += tally.shutdown;
-        terms.dropped.abandoned += tally.abandoned;
+        let Tally {
+            accepted,
+            dead_lettered,
+            closed,
+            shutdown,
+            abandoned,
+            returned,
+        } = tally;
+        terms.open -= accepted + dead_lettered + closed + shutdown + abandoned + returned;
+        terms.accepted += accepted;
+        terms.dead_lettered += dead_lettered;
+        terms.returned += returned;
+        terms.dropped.reader_closed += closed;
+        terms.dropped.shutdown += shutdown;
+        terms.dropped.abandoned += abandoned;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ledger(quotas: &[(u64, WhenFull)]) -> Arc<Ledger> {
-        let quotas = quotas.iter().map(|&(bytes_max, when_full)| Quota {
-            bytes_max,
-            when_full,
-        });
-        Ledger::new(1, 1, quotas.collect())
-    }
-
-    fn transfer(events: u64, demands: &[(u64, u64)]) -> Transfer {
-        Transfer {
-            evaluated: events,
-            first: vec![events],
-            matched: vec![events],
-            demands: demands
-                .iter()
-                .map(|&(events, bytes)| Demand { events, bytes })
-                .collect(),
-            ..Transfer::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_enters_until_every_required_sink_has_room() {
-        let ledger = ledger(&[(100, WhenFull::Block), (100, WhenFull::Block)]);
-        let mut entries = Vec::new();
-        ledger.receive(0, 6, 60, 0);
-        ledger
-            .admit(0, &transfer(3, &[(3, 10), (3, 100)]), &mut entries, |_| {
-                None
-            })
-            .await;
-        let second = transfer(3, &[(3, 10), (3, 10)]);
-        let mut admission = tokio::spawn({
-            let ledger = ledger.clone();
-            async move { ledger.admit(0, &second, &mut Vec::new(), |_| None).await }
-        });
-        tokio::task::yield_now().await;
-        assert_eq!(
-            ledger.snapshot().sinks[0].entered,
-            3,
-            "the free sink must not get a part"
-        );
-        assert!(!admission.is_finished());
-        ledger.send(1, 3);
-        ledger.deliver(
-            1,
-            Demand {
-                events: 3,
-                bytes: 100,
-            },
-            Sent::default(),
-        );
-        (&mut admission).await.unwrap();
-        let now = ledger.snapshot();
-        assert_eq!((now.sinks[0].entered, now.sinks[1].entered), (6, 6));
-        assert_eq!(now.violations(), [""; 0]);
-    }
-
-    #[tokio::test]
-    async fn best_effort_sinks_hold_nobody_and_count_what_they_drop() {
-        let ledger = ledger(&[(100, WhenFull::DropNewest), (100, WhenFull::DropOldest)]);
-        let mut entries = Vec::new();
-        ledger.receive(0, 4, 0, 0);
-        for _ in 0..2 {
-            let mut batch = transfer(2, &[(2, 80), (2, 80)]);
-            batch.best_effort = 2;
-            let evict = |sink| {
-                (sink == 1).then_some(Demand {
-                    events: 2,
-                    bytes: 80,
-                })
-            };
-            ledger.admit(0, &batch, &mut entries, evict).await;
-        }
-        assert_eq!(entries, [Entry::Dropped, Entry::Entered]);
-        let now = ledger.snapshot();
-        assert_eq!(now.violations(), [""; 0]);
-        assert_eq!(
-            (
-                now.sinks[0].dropped.buffer_full,
-                now.sinks[1].dropped.buffer_full
-            ),
-            (2, 2)
-        );
-        assert_eq!((now.sources[0].best_effort, now.sources[0].open), (4, 0));
-    }
-
-    #[test]
-    fn the_equations_notice_an_event_that_is_nowhere() {
-        let ledger = ledger(&[]);
-        ledger.receive(0, 2, 0, 0);
-        SourceReport {
-            ledger: ledger.clone(),
-            source: 0,
-        }
-        .settled(Tally {
-            accepted: 1,
-            ..Tally::default()
-        });
-        assert_eq!(ledger.snapshot().violations(), [""; 0]);
-        assert_eq!(ledger.snapshot().violations_at_end().len(), 1);
-        ledger.lock().sources[0].open = 0;
-        assert_eq!(ledger.snapshot().violations().len(), 1);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //! config, never from events, so the number of series is fixed at start-up.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::Snapshot;
 
@@ -15,6 +16,43 @@ pub struct Labels {
     pub id: String,
     /// `component_type`: its scheme.
     pub scheme: String,
+}
+
+/// A number that a sink's client library keeps of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauge {
+    /// The metric's whole name.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// Its value now.
+    pub value: u64,
+}
+
+/// Numbers that a sink's client library keeps of itself; always the same ones.
+pub trait Gauges: Send + Sync {
+    /// Their values now.
+    fn read(&self) -> Vec<Gauge>;
+}
+
+/// Renders the numbers of the sinks that have some, each metric's together.
+#[must_use]
+pub fn render_gauges(gauges: &[(&Labels, Arc<dyn Gauges>)]) -> String {
+    let read: Vec<_> = gauges.iter().map(|(l, g)| (sink(l), g.read())).collect();
+    let mut page = Page::default();
+    let mut seen = Vec::new();
+    for gauge in read.iter().flat_map(|(_, gauges)| gauges) {
+        if seen.contains(&gauge.name) {
+            continue;
+        }
+        seen.push(gauge.name);
+        page.family(gauge.name, "gauge", gauge.help);
+        for (labels, gauges) in &read {
+            let same = gauges.iter().filter(|g| g.name == gauge.name);
+            same.for_each(|g| page.sample(labels, g.value));
+        }
+    }
+    page.text
 }
 
 /// Renders a snapshot. `sources` and `sinks` are the labels by place in the
@@ -85,10 +123,20 @@ fn settled(page: &mut Page, snapshot: &Snapshot, sources: &[Labels]) {
             ("accepted", s.accepted),
             ("filtered", s.filtered),
             ("best_effort", s.best_effort),
+            ("dead_lettered", s.dead_lettered),
             ("dropped", s.dropped.total()),
+            ("returned", s.returned),
         ] {
             page.sample(&with(&source(l), "outcome", outcome), events);
         }
+    }
+    page.family(
+        "tflog_source_refused_requests_total",
+        "counter",
+        "requests turned away before anything of them was read",
+    );
+    for (l, s) in sources.iter().zip(&snapshot.sources) {
+        page.sample(&source(l), s.refused);
     }
     page.family(
         "tflog_source_open_events",
@@ -151,6 +199,26 @@ fn sent(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels]) {
         "bytes delivered, encoded",
     );
     all().for_each(|(l, k)| page.sample(&sink(l), k.sent_bytes));
+    page.family(
+        "tflog_sink_already_present_events_total",
+        "counter",
+        "copies, of the delivered, that the service had already",
+    );
+    all().for_each(|(l, k)| page.sample(&sink(l), k.already_present));
+    page.family(
+        "tflog_sink_passed_on_events_total",
+        "counter",
+        "copies that ended in other hands: dead letters, the fallback sink, the source again",
+    );
+    for (l, k) in all() {
+        for (to, events) in [
+            ("dead_letter", k.dead_lettered),
+            ("fallback", k.diverted),
+            ("source", k.returned),
+        ] {
+            page.sample(&with(&sink(l), "to", to), events);
+        }
+    }
     page.family(
         "tflog_sink_retries_total",
         "counter",

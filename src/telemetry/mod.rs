@@ -4,6 +4,6 @@ mod ledger;
 mod metrics;
 mod terms;
 
-pub use ledger::{Demand, Entry, Ledger, Quota, Sent, SourceReport, Transfer, WhenFull};
-pub use metrics::{Labels, render};
+pub use ledger::{Demand, Entry, Ledger, Passing, Quota, Sent, SourceReport, Transfer, WhenFull};
+pub use metrics::{Gauge, Gauges, Labels, render, render_gauges};
 pub use terms::{Dropped, RouteTerms, SinkTerms, Snapshot, SourceTerms};

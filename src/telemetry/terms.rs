@@ -9,6 +9,8 @@ pub struct Dropped {
     pub reader_closed: u64,
     /// A best-effort sink's buffer was full. Meant.
     pub buffer_full: u64,
+    /// A best-effort sink refused it and has no dead-letter sink. Meant.
+    pub rejected: u64,
     /// Still undelivered when the grace period ended. A loss.
     pub shutdown: u64,
     /// Nobody settled it: a stage failed. A loss.
@@ -19,7 +21,7 @@ impl Dropped {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.reader_closed + self.buffer_full + self.lost()
+        self.reader_closed + self.buffer_full + self.rejected + self.lost()
     }
 
     /// Those that were not meant.
@@ -30,10 +32,11 @@ impl Dropped {
 
     /// Reason, count and whether it was meant, for reports.
     #[must_use]
-    pub fn reasons(&self) -> [(&'static str, u64, bool); 4] {
+    pub fn reasons(&self) -> [(&'static str, u64, bool); 5] {
         [
             ("reader_closed", self.reader_closed, true),
             ("buffer_full", self.buffer_full, true),
+            ("rejected", self.rejected, true),
             ("shutdown", self.shutdown, false),
             ("abandoned", self.abandoned, false),
         ]
@@ -41,7 +44,9 @@ impl Dropped {
 
     pub(super) fn add(&mut self, outcome: Outcome, events: u64) {
         match outcome {
-            Outcome::Delivered => debug_assert!(false, "a delivery is not a drop"),
+            Outcome::Delivered | Outcome::DeadLettered => {
+                debug_assert!(false, "a delivery is not a drop");
+            }
             Outcome::Closed => self.reader_closed += events,
             Outcome::Shutdown => self.shutdown += events,
             Outcome::Abandoned => self.abandoned += events,
@@ -62,8 +67,12 @@ pub struct SourceTerms {
     pub filtered: u64,
     /// Only best-effort copies.
     pub best_effort: u64,
+    /// The worst required copy is a dead letter.
+    pub dead_lettered: u64,
     /// Given up, by the worst required copy.
     pub dropped: Dropped,
+    /// Given up, and the source sends it again.
+    pub returned: u64,
     /// Not settled yet.
     pub open: u64,
     /// Lines that did not have the source's format. They are events all the
@@ -74,6 +83,8 @@ pub struct SourceTerms {
     /// Lines or frames that never became events: over the limit where those
     /// are dropped, or not in the source's framing.
     pub discarded: u64,
+    /// Requests turned away before anything of them was read.
+    pub refused: u64,
 }
 
 /// A route's terms, in events.
@@ -92,14 +103,24 @@ pub struct SinkTerms {
     pub entered: u64,
     /// Confirmed or handed over.
     pub delivered: u64,
+    /// Of the delivered, those that the service had already.
+    pub already_present: u64,
+    /// Refused for good, and in the dead-letter sink's hands.
+    pub dead_lettered: u64,
+    /// Taken by the fallback sink.
+    pub diverted: u64,
     /// Given up.
     pub dropped: Dropped,
+    /// Given up, and the source sends them again.
+    pub returned: u64,
     /// Waiting in the memory buffer.
     pub queued: u64,
     /// In the sink's hands.
     pub sending: u64,
     /// Bytes pinned by the queue.
     pub queued_bytes: u64,
+    /// Batches that wait for room here, and their streams with them.
+    pub waited_for: u64,
     /// Bytes delivered, encoded.
     pub sent_bytes: u64,
     /// Attempts that failed and were or will be repeated.
@@ -131,7 +152,8 @@ impl Snapshot {
     pub fn violations(&self) -> Vec<String> {
         let mut broken = Vec::new();
         for (i, s) in self.sources.iter().enumerate() {
-            let sum = s.accepted + s.filtered + s.best_effort + s.dropped.total() + s.open;
+            let kept = s.accepted + s.filtered + s.best_effort + s.dead_lettered;
+            let sum = kept + s.dropped.total() + s.returned + s.open;
             if s.received != sum {
                 broken.push(format!(
                     "source {i}: received {} but its terms are {sum}: {s:?}",
@@ -148,8 +170,9 @@ impl Snapshot {
             ));
         }
         for (i, k) in self.sinks.iter().enumerate() {
-            let sum = k.delivered + k.dropped.total() + k.queued + k.sending;
-            if k.entered != sum {
+            let passed = k.delivered + k.dead_lettered + k.diverted;
+            let sum = passed + k.dropped.total() + k.returned + k.queued + k.sending;
+            if k.entered != sum || k.already_present > k.delivered {
                 broken.push(format!(
                     "sink {i}: entered {} but its terms are {sum}: {k:?}",
                     k.entered
