@@ -13,6 +13,7 @@ pub(crate) fn definition(scheme: &str, target: &str, options: serde_json::Value)
     Definition {
         name: "out".into(),
         scheme: scheme.to_owned(),
+        tls: false,
         target: target.to_owned(),
         options: serde_json::from_value(options).unwrap(),
     }

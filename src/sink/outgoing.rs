@@ -143,7 +143,7 @@ impl Outgoing {
         let written = Written {
             bytes: self.bytes,
             replaced: self.encoder.take_replaced(),
-            missing: 0,
+            ..Written::default()
         };
         self.buffer.clear();
         self.buffer.shrink_to(Self::KEEP_BYTES_MAX);

@@ -1,0 +1,439 @@
+//! What becomes of one load: attempts, pauses, halving, dead letters, and the
+//! settlement of every copy.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::dead::{DeadLetters, Passage, Refused};
+use super::limit::Limit;
+use super::work::{Held, Work, shifted};
+use super::{Ended, Feed, LoadLimits, Status};
+use crate::event::{Batch, Outcome, Rows, Share};
+use crate::seam::Random;
+use crate::sink::{Partial, Sink, SinkError, SinkFuture, Written};
+use crate::telemetry::{Demand, Ledger, Passing, Sent};
+
+/// The first pause after a failed attempt.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// No pause is longer, unless the far end asks for it.
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// The far end cannot ask for a longer pause than this.
+const PAUSE_MAX: Duration = Duration::from_mins(5);
+/// A load that has failed so often while others were delivered has an event in
+/// it that the far end cannot take.
+const POISON_FAILURES: u32 = 20;
+
+/// What all loads of one sink share.
+pub(super) struct Delivery<F> {
+    pub(super) index: usize,
+    pub(super) name: Arc<str>,
+    pub(super) required: bool,
+    pub(super) feed: Arc<F>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) status: Arc<Status>,
+    pub(super) limits: LoadLimits,
+    pub(super) random: Random,
+    pub(super) cut_off: watch::Receiver<Option<Instant>>,
+    pub(super) reader_gone: watch::Sender<bool>,
+    pub(super) dead_letters: Option<DeadLetters<F>>,
+    pub(super) fallback: Option<Passage<F>>,
+    pub(super) limit: Limit,
+}
+
+/// What an attempt says of the load.
+enum Next {
+    /// All of it is settled.
+    Settled,
+    /// Try what is left again, after a pause.
+    Again(Duration),
+    /// It was halved: the other half comes later.
+    Halved(Work),
+    /// Its one event was refused, for the reason.
+    Refused(String),
+}
+
+impl<F: Feed> Delivery<F> {
+    /// Fills `work` with `share` and what else waits, within the limits, and
+    /// moves it from queued to sending.
+    pub(super) fn merge(&self, work: &mut Work, share: Share, demand: Demand) {
+        let mut next = Some((share, demand));
+        while let Some((share, demand)) = next {
+            work.push(share, demand);
+            let full = self.limits.is_full(work.total);
+            next = if full { None } else { self.feed.try_pop() };
+        }
+        self.ledger.send(self.index, work.total.events);
+    }
+
+    /// Gives up a share that is still queued.
+    pub(super) fn refuse(&self, share: Share, demand: Demand, ended: Ended) {
+        self.ledger.send(self.index, demand.events);
+        let ack = share.ack;
+        Held { ack, demand }.give_up(&self.ledger, self.index, ended.outcome());
+    }
+
+    /// Delivers a load: all its events are settled when this returns. `slot` is
+    /// where what is held for it can be found meanwhile.
+    pub(super) async fn deliver(
+        &self,
+        sink: &mut dyn Sink,
+        work: &mut Work,
+        slot: usize,
+    ) -> Result<(), Ended> {
+        let mut others = Vec::new();
+        let result = self.deliver_all(sink, work, &mut others, slot).await;
+        if let Err(ended) = result {
+            others.push(std::mem::take(work));
+            for held in others.into_iter().flat_map(|work| work.held) {
+                held.give_up(&self.ledger, self.index, ended.outcome());
+            }
+        }
+        result
+    }
+
+    /// `others` are the pieces that `work` was halved into, the next one last.
+    async fn deliver_all(
+        &self,
+        sink: &mut dyn Sink,
+        work: &mut Work,
+        others: &mut Vec<Work>,
+        slot: usize,
+    ) -> Result<(), Ended> {
+        loop {
+            match self.attempt(sink, work, slot).await? {
+                Next::Settled => {}
+                Next::Again(pause) => {
+                    self.pause(pause).await?;
+                    continue;
+                }
+                Next::Halved(other) => {
+                    others.push(other);
+                    continue;
+                }
+                Next::Refused(reason) => {
+                    let reasons = [reason];
+                    if self.dead_letters.is_some() || !self.required {
+                        self.dead_letter(work, &reasons).await?;
+                    } else {
+                        // Nowhere to put it: held, and the others go first.
+                        let [reason] = reasons;
+                        let pause = self.denied(work, &reason);
+                        if others.is_empty() {
+                            self.pause(pause).await?;
+                        } else {
+                            others.insert(0, std::mem::take(work));
+                        }
+                    }
+                }
+            }
+            if work.is_empty() {
+                match others.pop() {
+                    Some(next) => *work = next,
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// One attempt, and what follows from how it went.
+    async fn attempt(
+        &self,
+        sink: &mut dyn Sink,
+        work: &mut Work,
+        slot: usize,
+    ) -> Result<Next, Ended> {
+        let permit = tokio::select! {
+            biased;
+            permit = self.limit.acquire() => permit,
+            () = self.passed() => return Err(Ended::CutOff),
+        };
+        self.status.put(slot, std::mem::take(&mut work.held));
+        let attempt = tokio::select! {
+            biased;
+            attempt = guarded(sink.write(&work.load)) => Some(attempt),
+            () = self.passed() => None,
+        };
+        // Written off meanwhile: somebody else has settled everything.
+        work.held = self.status.take(slot).ok_or(Ended::CutOff)?;
+        drop(permit);
+        Ok(match attempt.ok_or(Ended::CutOff)? {
+            Ok(written) => {
+                self.delivered(work, written);
+                Next::Settled
+            }
+            Err(SinkError::Closed) => {
+                self.reader_gone.send_replace(true);
+                return Err(Ended::Closed);
+            }
+            Err(SinkError::Retry { message, after }) => {
+                let pause = self.failed(work, &message, after);
+                if !self.is_poisoned(work) {
+                    Next::Again(pause)
+                } else if work.load.events > 1 {
+                    Next::Halved(work.halve())
+                } else if self.dead_letters.is_some() {
+                    let others = "failed every time while others were delivered";
+                    Next::Refused(format!("{others}: {}", self.reason()))
+                } else {
+                    Next::Again(pause)
+                }
+            }
+            Err(SinkError::Denied { message }) => Next::Again(self.denied(work, &message)),
+            Err(SinkError::Reject { message }) => {
+                work.failures += 1;
+                if work.load.events > 1 {
+                    self.ledger.retry(self.index);
+                    Next::Halved(work.halve())
+                } else {
+                    Next::Refused(message)
+                }
+            }
+            Err(SinkError::Partial(partial)) => self.partial(work, *partial).await?,
+        })
+    }
+
+    /// Settles all of `work` as delivered and empties it.
+    fn delivered(&self, work: &mut Work, written: Written) {
+        let Written {
+            bytes,
+            replaced,
+            missing,
+            already_present,
+        } = written;
+        let sent = Sent {
+            bytes,
+            replaced,
+            missing,
+            already_present,
+        };
+        self.ledger.deliver(self.index, work.total, sent);
+        let held = work.held.drain(..);
+        held.for_each(|held| held.ack.settle(Outcome::Delivered));
+        work.clear();
+        self.status.count_load();
+        self.limit.succeeded();
+        if self.status.set_failing(None).is_some() {
+            tracing::info!(sink = &*self.name, "delivering again");
+        }
+    }
+
+    /// Settles what a partial result settles; what is left stays in `work`.
+    async fn partial(&self, work: &mut Work, partial: Partial) -> Result<Next, Ended> {
+        let Partial {
+            written,
+            rejected,
+            retry,
+            message,
+            after,
+        } = partial;
+        let (items, reasons): (Vec<u32>, Vec<String>) = rejected.into_iter().unzip();
+        let mut refused = work.take(&items);
+        let again = work.take(&shifted(&retry, &items));
+        let mut delivered = std::mem::replace(work, again);
+        self.delivered(&mut delivered, written);
+        if !refused.is_empty() {
+            refused.failures += 1;
+            if self.dead_letters.is_some() || !self.required {
+                self.dead_letter(&mut refused, &reasons).await?;
+            } else {
+                let reason = reasons.first().map_or("", String::as_str);
+                let pause = self.denied(&mut refused, reason);
+                if work.is_empty() {
+                    *work = refused;
+                    return Ok(Next::Again(pause));
+                }
+                return Ok(Next::Halved(refused));
+            }
+        }
+        if work.is_empty() {
+            return Ok(Next::Settled);
+        }
+        Ok(Next::Again(self.failed(work, &message, after)))
+    }
+
+    /// Notes a failure that may pass: how long to wait.
+    fn failed(&self, work: &mut Work, message: &str, after: Option<Duration>) -> Duration {
+        if work.failures == 0 {
+            work.others_before = self.status.delivered_loads();
+        }
+        work.failures += 1;
+        self.limit.failed();
+        self.status.count_failure();
+        self.ledger.retry(self.index);
+        if self.status.set_failing(Some(message.to_owned())).as_deref() != Some(message) {
+            tracing::warn!(sink = &*self.name, "delivery failed, retrying: {message}");
+        }
+        let backoff = BACKOFF_MIN.saturating_mul(1 << work.failures.min(16));
+        let backoff = (backoff / 2).min(BACKOFF_MAX);
+        after.map_or_else(|| self.jitter(backoff), |after| after.min(PAUSE_MAX))
+    }
+
+    /// Notes a failure that only people can mend: how long to wait.
+    fn denied(&self, work: &mut Work, message: &str) -> Duration {
+        work.failures += 1;
+        self.status.count_failure();
+        self.ledger.retry(self.index);
+        if self.status.set_failing(Some(message.to_owned())).as_deref() != Some(message) {
+            tracing::error!(
+                sink = &*self.name,
+                "events are held until this is mended: {message}"
+            );
+        }
+        BACKOFF_MAX / 2 + self.jitter(BACKOFF_MAX / 2)
+    }
+
+    fn reason(&self) -> String {
+        self.status.failing().unwrap_or_default()
+    }
+
+    fn is_poisoned(&self, work: &Work) -> bool {
+        work.failures >= POISON_FAILURES && self.status.delivered_loads() > work.others_before
+    }
+
+    /// Full jitter: anything from nothing to `backoff`.
+    fn jitter(&self, backoff: Duration) -> Duration {
+        backoff.mul_f64(self.random.u64() as f64 / u64::MAX as f64)
+    }
+
+    /// Hands refused events to the dead-letter sink and empties `work`. A
+    /// best-effort sink without one drops them.
+    async fn dead_letter(&self, work: &mut Work, reasons: &[String]) -> Result<(), Ended> {
+        let first = reasons.first().map_or("", String::as_str);
+        tracing::warn!(
+            sink = &*self.name,
+            events = work.load.events,
+            "refused: {first}"
+        );
+        let attempts = work.failures.max(1);
+        let mut reasons = reasons;
+        while !work.held.is_empty() {
+            let (here, rest) = reasons.split_at(work.held[0].demand.events as usize);
+            reasons = rest;
+            let (part, held) = (work.load.parts.remove(0), work.held.remove(0));
+            let Some(dead_letters) = &self.dead_letters else {
+                self.ledger.reject(self.index, held.demand);
+                held.ack.settle(Outcome::Delivered);
+                continue;
+            };
+            let refused = Refused {
+                part: &part,
+                reasons: here,
+                attempts,
+            };
+            let records = dead_letters.records(&self.name, &refused);
+            let demand = Demand {
+                events: records.rows() as u64,
+                bytes: records.pinned_bytes() as u64,
+            };
+            let held = Held {
+                ack: held.ack.dead_letter(),
+                ..held
+            };
+            self.pass_on(&dead_letters.to, held, records, demand)
+                .await?;
+        }
+        work.clear();
+        Ok(())
+    }
+
+    /// Puts the records of refused events in the dead-letter sink's queue,
+    /// waiting for room.
+    async fn pass_on(
+        &self,
+        to: &Passage<F>,
+        held: Held,
+        records: Batch,
+        demand: Demand,
+    ) -> Result<(), Ended> {
+        let (freed, reason) = (held.demand, Passing::DeadLetter);
+        loop {
+            if self
+                .ledger
+                .try_pass_on(self.index, freed, to.sink, demand, reason)
+            {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = self.ledger.room_in(to.sink) => {}
+                () = self.passed() => {
+                    held.give_up(&self.ledger, self.index, Outcome::Shutdown);
+                    return Err(Ended::CutOff);
+                }
+            }
+        }
+        let share = Share {
+            batch: Arc::new(records),
+            rows: Rows::All,
+            ack: held.ack,
+        };
+        to.queue.push(share, demand);
+        Ok(())
+    }
+
+    /// While the sink is down and has a fallback, moves what waits there. Never
+    /// returns; nothing is lost when it is dropped.
+    pub(super) async fn divert(&self) -> std::convert::Infallible {
+        let Some(to) = &self.fallback else {
+            return std::future::pending().await;
+        };
+        loop {
+            self.status.down().await;
+            let Some((share, demand)) = self.feed.pop().await else {
+                return std::future::pending().await;
+            };
+            // No await while a share is in hand.
+            let diverted = self.status.is_down()
+                && self
+                    .ledger
+                    .try_pass_on(self.index, demand, to.sink, demand, Passing::Fallback);
+            if diverted {
+                to.queue.push(share, demand);
+            } else {
+                self.feed.put_back(share, demand);
+                self.ledger.room_in(to.sink).await;
+            }
+        }
+    }
+
+    /// Waits, but not beyond the deadline.
+    async fn pause(&self, pause: Duration) -> Result<(), Ended> {
+        let end = Instant::now() + pause;
+        tokio::select! {
+            () = sleep_until(end) => Ok(()),
+            () = self.passed() => Err(Ended::CutOff),
+        }
+    }
+
+    /// Resolves once a deadline is set and has passed.
+    pub(super) async fn passed(&self) {
+        let mut cut_off = self.cut_off.clone();
+        let deadline = cut_off.wait_for(Option::is_some).await.map(|d| *d);
+        match deadline {
+            Ok(Some(deadline)) => sleep_until(deadline).await,
+            // Nobody is left who could set one.
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Polls a sink's future; a panic in it is a failed attempt.
+pub(super) async fn guarded<T>(mut attempt: SinkFuture<'_, T>) -> Result<T, SinkError> {
+    poll_fn(move |context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            let message = "the sink panicked; this is a bug in tflog".to_owned();
+            Poll::Ready(Err(SinkError::Retry {
+                message,
+                after: None,
+            }))
+        })
+    })
+    .await
+}

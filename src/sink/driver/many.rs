@@ -1,0 +1,162 @@
+//! Several loads at once, for sinks of requests: each is written by a sink of
+//! its own, and settled when it is done.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
+
+use super::delivery::Delivery;
+use super::work::Work;
+use super::{Driver, Ended, Feed, Limit, check, serial};
+use crate::event::Share;
+use crate::sink::Sink;
+use crate::telemetry::Demand;
+
+/// A sink with the place where what is held for its load can be found.
+struct Worker {
+    sink: Box<dyn Sink>,
+    slot: usize,
+}
+
+type InFlight<'a> = Pin<Box<dyn Future<Output = (Worker, Result<(), Ended>)> + Send + 'a>>;
+
+/// The next load, while it waits to be full or for a free sink.
+#[derive(Default)]
+struct Gathering {
+    work: Work,
+    /// When it is sent at the latest.
+    deadline: Option<Instant>,
+}
+
+impl Gathering {
+    fn push<F: Feed>(&mut self, share: Share, demand: Demand, delivery: &Delivery<F>) {
+        let linger = delivery.limits.linger;
+        self.deadline.get_or_insert_with(|| Instant::now() + linger);
+        self.work.push(share, demand);
+    }
+
+    fn is_full<F>(&self, delivery: &Delivery<F>) -> bool {
+        delivery.limits.is_full(self.work.total)
+    }
+
+    /// Whether it is to be sent as it is.
+    fn is_ready<F>(&self, delivery: &Delivery<F>, closed: bool) -> bool {
+        let Some(deadline) = self.deadline else {
+            return false;
+        };
+        let at_once = closed || self.work.load.wait || delivery.cut_off.borrow().is_some();
+        at_once || self.is_full(delivery) || deadline <= Instant::now()
+    }
+}
+
+impl<F: Feed> Driver<F> {
+    pub(super) async fn many(self, limit: Limit) -> Ended {
+        let (sink, mut checks, delivery) = self.split(limit);
+        let mut workers = Workers {
+            free: vec![Worker { sink, slot: 0 }],
+            made: 1,
+        };
+        let mut in_flight: FuturesUnordered<InFlight> = FuturesUnordered::new();
+        let mut gathering = Gathering::default();
+        let (mut closed, mut ended) = (false, Ended::Drained);
+        let mut stopping = delivery.cut_off.clone();
+        loop {
+            while gathering.is_ready(&delivery, closed)
+                && in_flight.len() < delivery.limit.max()
+                && delivery.limit.has_room()
+                && let Some(worker) = workers.take()
+            {
+                let work = std::mem::take(&mut gathering).work;
+                delivery.ledger.send(delivery.index, work.total.events);
+                in_flight.push(Box::pin(write(&delivery, worker, work)));
+            }
+            let done = closed && in_flight.is_empty();
+            if done && gathering.work.is_empty() {
+                break;
+            }
+            let room = !closed && !gathering.is_full(&delivery);
+            let ready = gathering.is_ready(&delivery, closed);
+            let deadline = gathering.deadline.filter(|_| !ready);
+            let wants_place = ready && in_flight.len() < delivery.limit.max();
+            tokio::select! {
+                biased;
+                Some((worker, result)) = in_flight.next() => {
+                    workers.free.push(worker);
+                    if let Err(why) = result {
+                        ended = why;
+                    }
+                }
+                share = delivery.feed.pop(), if room => match share {
+                    Some((share, demand)) if ended == Ended::Drained => {
+                        gathering.push(share, demand, &delivery);
+                    }
+                    Some((share, demand)) => delivery.refuse(share, demand, ended),
+                    None => closed = true,
+                },
+                () = until(deadline) => {}
+                () = delivery.limit.room(), if wants_place => {}
+                Ok(()) = stopping.changed() => {}
+                Some(answer) = checks.recv(), if !workers.free.is_empty() => {
+                    if let Some(mut worker) = workers.free.pop() {
+                        let name = delivery.name.clone();
+                        in_flight.push(Box::pin(async move {
+                            check(&mut *worker.sink, &name, answer).await;
+                            (worker, Ok(()))
+                        }));
+                    }
+                }
+                never = delivery.divert() => match never {},
+            }
+        }
+        drop(in_flight);
+        if ended != Ended::Closed {
+            for worker in &mut workers.free {
+                serial::close(&mut *worker.sink, &delivery).await;
+            }
+        }
+        ended
+    }
+}
+
+async fn write<F: Feed>(
+    delivery: &Delivery<F>,
+    mut worker: Worker,
+    mut work: Work,
+) -> (Worker, Result<(), Ended>) {
+    let result = delivery
+        .deliver(&mut *worker.sink, &mut work, worker.slot)
+        .await;
+    (worker, result)
+}
+
+/// The sinks that are free, and how many there are in all.
+struct Workers {
+    free: Vec<Worker>,
+    made: usize,
+}
+
+impl Workers {
+    /// A free sink, made if there is none; `None` where the sink knows no other
+    /// of its kind and is busy.
+    fn take(&mut self) -> Option<Worker> {
+        if self.free.len() == 1
+            && let Some(sink) = self.free[0].sink.another()
+        {
+            // The last free one stays: others are made after it.
+            let slot = self.made;
+            self.made += 1;
+            return Some(Worker { sink, slot });
+        }
+        self.free.pop()
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

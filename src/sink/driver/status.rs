@@ -1,0 +1,99 @@
+//! What others see of a driver: whether its sink fails, and the copies that
+//! are in the sink's hands.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::work::Held;
+use crate::event::Outcome;
+use crate::telemetry::Ledger;
+
+/// After so many failures in a row a sink is down, and its fallback takes over.
+const DOWN_FAILURES: u32 = 5;
+
+/// What others may see of a driver, and ask of it.
+#[derive(Default)]
+pub struct Status {
+    /// By slot: what is held for a load that is in a sink's hands.
+    in_flight: Mutex<Vec<Option<Vec<Held>>>>,
+    failing: Mutex<Option<String>>,
+    delivered_loads: AtomicU64,
+    failures_in_a_row: watch::Sender<u32>,
+}
+
+impl Status {
+    /// Why the last attempt failed, if it did and none has succeeded since.
+    #[must_use]
+    pub fn failing(&self) -> Option<String> {
+        lock(&self.failing).clone()
+    }
+
+    /// Says why it fails, or that it does not; what was said before.
+    pub(super) fn set_failing(&self, reason: Option<String>) -> Option<String> {
+        std::mem::replace(&mut lock(&self.failing), reason)
+    }
+
+    /// Loads delivered so far.
+    pub(super) fn delivered_loads(&self) -> u64 {
+        self.delivered_loads.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_load(&self) {
+        self.delivered_loads.fetch_add(1, Ordering::Relaxed);
+        self.failures_in_a_row
+            .send_if_modified(|failures| std::mem::take(failures) > 0);
+    }
+
+    pub(super) fn count_failure(&self) {
+        self.failures_in_a_row
+            .send_modify(|failures| *failures = failures.saturating_add(1));
+    }
+
+    /// Whether so many attempts in a row have failed that the sink is down.
+    pub(super) fn is_down(&self) -> bool {
+        *self.failures_in_a_row.borrow() >= DOWN_FAILURES
+    }
+
+    /// Waits until the sink is down.
+    pub(super) async fn down(&self) {
+        let mut failures = self.failures_in_a_row.subscribe();
+        // The sender is `self`: it cannot be gone.
+        let _ = failures.wait_for(|&f| f >= DOWN_FAILURES).await;
+    }
+
+    pub(super) fn put(&self, slot: usize, held: Vec<Held>) {
+        let mut slots = lock(&self.in_flight);
+        if slots.len() <= slot {
+            slots.resize_with(slot + 1, || None);
+        }
+        slots[slot] = Some(held);
+    }
+
+    /// What was put; `None` if it was written off meanwhile.
+    pub(super) fn take(&self, slot: usize) -> Option<Vec<Held>> {
+        lock(&self.in_flight).get_mut(slot).and_then(Option::take)
+    }
+
+    /// Settles what a sink that never returned still had in its hands.
+    pub fn write_off(&self, ledger: &Ledger, sink: usize) {
+        let slots: Vec<_> = lock(&self.in_flight).drain(..).flatten().collect();
+        for held in slots.into_iter().flatten() {
+            held.give_up(ledger, sink, Outcome::Shutdown);
+        }
+    }
+}
+
+impl Held {
+    /// Counts the copies as given up, and says so to who waits.
+    pub(super) fn give_up(self, ledger: &Ledger, sink: usize, outcome: Outcome) {
+        let returned = outcome != Outcome::Closed && self.ack.is_awaited();
+        ledger.give_up(sink, self.demand, outcome, returned);
+        self.ack.settle(outcome);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
