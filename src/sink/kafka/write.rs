@@ -1,0 +1,277 @@
+//! One load: into the producer, then the wait for its reports.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseRecord, Producer as _};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::time::{sleep, timeout};
+
+use super::outcome::{End, Failure, conclude};
+use super::producer::Producer;
+use super::{Kafka, Shared};
+use crate::sink::{Load, SinkError, Written};
+
+/// The first pause for a full queue: about what a broker takes for a request.
+const FULL_MIN: Duration = Duration::from_millis(1);
+/// The longest one.
+const FULL_MAX: Duration = Duration::from_millis(50);
+/// A refusal counts when nothing was delivered for so long: one of several
+/// brokers may refuse while it starts.
+const DENIED_AFTER: Duration = Duration::from_secs(1);
+/// How often writers look whether to wait on.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often they look for what ends soon.
+const SOON: Duration = Duration::from_millis(10);
+
+impl Kafka {
+    /// Delivers a load; see [`crate::sink::Sink::write`].
+    pub(super) async fn deliver(&mut self, load: &Load) -> Result<Written, SinkError> {
+        let ticket = self.shared.order.queue(self.ticket.take());
+        let number = ticket.number();
+        let producer = loop {
+            ticket.turn().await;
+            match self.shared.producer() {
+                Ok(Some(producer)) => break producer,
+                // Writers with earlier loads may yet come back.
+                Ok(None) => sleep(SOON).await,
+                Err(error) => {
+                    self.ticket = Some(ticket.keep());
+                    return Err(error);
+                }
+            }
+        };
+        let mut written = Written::default();
+        let mut failures = self.enqueue(&producer, load, &mut written).await;
+        drop(ticket);
+        self.settled(&producer).await;
+        let reported = self.waiting.failures();
+        failures.extend(reported.into_iter().map(|(i, code)| (i, Failure::of(code))));
+        failures.sort_unstable_by_key(|(item, _)| *item);
+        self.send_alone(&producer, load, number, &mut failures)
+            .await;
+        self.take_back(load, &failures, &mut written);
+        let end = if failures.is_empty() {
+            None
+        } else {
+            end_of(&producer)
+        };
+        let place = &self.shared.place;
+        let result = conclude(place, load.events, &failures, end, written);
+        if matches!(
+            result,
+            Err(SinkError::Retry { .. } | SinkError::Denied { .. })
+        ) {
+            // While this still holds the producer: a new one begins with the
+            // loads that the old one did not deliver.
+            self.shared.order.keep(number);
+            self.ticket = Some(number);
+        }
+        result
+    }
+
+    /// Gives all messages to the producer; the ones that it did not take.
+    async fn enqueue(
+        &mut self,
+        producer: &Producer,
+        load: &Load,
+        written: &mut Written,
+    ) -> Vec<(u32, Failure)> {
+        let shared = self.shared.clone();
+        let mut failures = Vec::new();
+        self.waiting.begin(load.events as u32);
+        let mut item = 0;
+        for part in &load.parts {
+            self.records.prepare(&shared.form, part, written);
+            for at in 0..self.records.len() {
+                let number = self.waiting.number(item);
+                let record = self.records.get(&shared.form, &part.batch, at, number);
+                let failure = match shared.admit(&mut self.topics, record.topic) {
+                    Ok(()) => shared.send(producer, record).await,
+                    Err(failure) => Some(failure),
+                };
+                if let Some(failure) = failure {
+                    self.waiting.unsent();
+                    failures.push((item, failure));
+                }
+                item += 1;
+            }
+        }
+        failures
+    }
+
+    /// Waits for all reports.
+    async fn settled(&self, producer: &Producer) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.waiting.done() => return,
+                () = sleep(LOOK) => judge(producer),
+            }
+        }
+    }
+
+    /// Sends each suspect in a request of its own: the one at fault is known
+    /// then, and the others are delivered.
+    async fn send_alone(
+        &mut self,
+        producer: &Producer,
+        load: &Load,
+        number: u64,
+        failures: &mut Vec<(u32, Failure)>,
+    ) {
+        let suspects = failures.iter().filter_map(|(item, failure)| match failure {
+            Failure::Suspect(code) => Some((*item, *code)),
+            _ => None,
+        });
+        let (suspects, codes): (Vec<_>, Vec<_>) = suspects.unzip();
+        let Some(first) = codes.first() else { return };
+        let shared = self.shared.clone();
+        if !shared.warned_of_requests.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                sink = &*shared.name,
+                "{}: {first}: a whole request was refused; its events are sent one by one, which \
+                 is slow; if that goes on, set settings batch.size below the broker's limit",
+                shared.place
+            );
+        }
+        // Nobody else's messages may share a request with them.
+        let ticket = shared.order.queue(Some(number));
+        while timeout(LOOK, ticket.turn()).await.is_err() {
+            // Who is before this one may wait for the producer to be replaced,
+            // and that waits for this one.
+            if producer.context().is_condemned() {
+                for (_, failure) in failures {
+                    if matches!(failure, Failure::Suspect(_)) {
+                        *failure = Failure::Retry(Code::PurgeQueue);
+                    }
+                }
+                return;
+            }
+        }
+        while shared.reports.outstanding() > 0 {
+            sleep(SOON).await;
+        }
+        let mut scratch = Written::default();
+        for (item, part, row) in rows(load, &suspects) {
+            let batch = &load.parts[part].batch;
+            self.waiting.begin(1);
+            let form = &shared.form;
+            self.records.prepare_row(form, batch, row, &mut scratch);
+            let record = self.records.get(form, batch, 0, self.waiting.number(item));
+            let failure = if let Some(failure) = shared.send(producer, record).await {
+                self.waiting.unsent();
+                Some(failure)
+            } else {
+                self.settled(producer).await;
+                let reported = self.waiting.failures().pop();
+                reported.map(|(_, code)| Failure::alone(code))
+            };
+            let Ok(at) = failures.binary_search_by_key(&item, |(item, _)| *item) else {
+                continue;
+            };
+            match failure {
+                Some(failure) => failures[at].1 = failure,
+                None => drop(failures.remove(at)),
+            }
+        }
+    }
+
+    /// Takes what was not delivered back from what was.
+    fn take_back(&mut self, load: &Load, failures: &[(u32, Failure)], written: &mut Written) {
+        if failures.is_empty() {
+            return;
+        }
+        let items: Vec<_> = failures.iter().map(|(item, _)| *item).collect();
+        let form = &self.shared.form;
+        let mut not = Written::default();
+        for (_, part, row) in rows(load, &items) {
+            let batch = &load.parts[part].batch;
+            self.records.prepare_row(form, batch, row, &mut not);
+        }
+        written.bytes -= not.bytes;
+        written.replaced -= not.replaced;
+        written.missing -= not.missing;
+    }
+}
+
+impl Shared {
+    /// Whether the topic may be written to; `known` is what the writer knows.
+    fn admit(&self, known: &mut HashSet<Box<str>>, topic: &str) -> Result<(), Failure> {
+        if self.form.topic.fixed().is_some() || known.contains(topic) {
+            return Ok(());
+        }
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if topics.len() >= self.topics_max && !topics.contains(topic) {
+            return Err(Failure::Topics(self.topics_max));
+        }
+        topics.insert(topic.into());
+        known.insert(topic.into());
+        Ok(())
+    }
+
+    /// Gives a message to the producer, waiting for room; why it was not taken.
+    async fn send(
+        &self,
+        producer: &Producer,
+        mut record: BaseRecord<'_, [u8], [u8], usize>,
+    ) -> Option<Failure> {
+        let mut pause = FULL_MIN;
+        loop {
+            match producer.send(record) {
+                Ok(()) => return None,
+                Err((KafkaError::MessageProduction(Code::QueueFull), back)) => record = back,
+                Err((error, _)) => {
+                    let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+                    return Some(Failure::alone(code));
+                }
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(FULL_MAX);
+            judge(producer);
+        }
+    }
+}
+
+/// Gives a producer up whose brokers all refuse tflog.
+fn judge(producer: &Producer) {
+    let context = producer.context();
+    if !context.is_condemned() && context.denied(DENIED_AFTER).is_some() {
+        context.condemn();
+    }
+}
+
+/// Why a producer was given up, if it was.
+fn end_of(producer: &Arc<Producer>) -> Option<End> {
+    let context = producer.context();
+    if let Some((code, reason)) = producer.client().fatal_error() {
+        // Reports can be in before the error is.
+        context.condemn();
+        return Some(match Failure::of(code) {
+            Failure::Denied(_) => End::Denied(reason),
+            _ => End::Fatal(reason),
+        });
+    }
+    let denied = context.denied(Duration::ZERO);
+    denied.filter(|_| context.is_condemned()).map(End::Denied)
+}
+
+/// Where the given items, ascending, are: item, part and row.
+fn rows(load: &Load, items: &[u32]) -> Vec<(u32, usize, usize)> {
+    let mut found = Vec::with_capacity(items.len());
+    let mut wanted = items.iter().peekable();
+    let mut item = 0;
+    for (at, part) in load.parts.iter().enumerate() {
+        part.rows.for_each(part.batch.rows(), |row| {
+            if wanted.next_if_eq(&&item).is_some() {
+                found.push((item, at, row));
+            }
+            item += 1;
+        });
+    }
+    found
+}
