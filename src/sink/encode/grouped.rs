@@ -7,7 +7,7 @@ use super::value::Values;
 use crate::event::{Defs, Field, FieldDef, FieldKind};
 
 /// Writes grouped fields; keeps its buffer between rows.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Grouping {
     done: Vec<bool>,
 }

@@ -17,6 +17,7 @@ const RESET: &[u8] = b"\x1b[0m";
 const DIM: &[u8] = b"\x1b[2m";
 
 /// Writes lines for people.
+#[derive(Clone)]
 pub(super) struct Human {
     pick: Option<Pick>,
     color: bool,

@@ -13,7 +13,7 @@ use crate::event::{Batch, Field, FieldKind, Rows};
 use crate::sink::Part;
 
 /// Writes JSON lines.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Json {
     tables: KeyTables,
     pub(super) values: Values,
@@ -143,12 +143,9 @@ impl RowWriter<'_> {
                 let Some(key) = self.keys.get(field.def() as usize) else {
                     continue;
                 };
-                let entered = key.parent != objects.parent && objects.enter(cursor, key)?;
-                let comma = cursor.position();
-                key.write(cursor);
-                if entered {
-                    cursor.patch(comma, b'{');
-                }
+                let first = key.parent != objects.parent && objects.enter(cursor, key)?;
+                let piece = if first { &key.first } else { &key.next };
+                piece.write(cursor);
                 key.layout.as_ref()
             };
             self.values.write(cursor, text, field, layout);
@@ -186,8 +183,7 @@ impl Default for Objects {
 }
 
 impl Objects {
-    /// Goes on in the object of `key`; says whether it begins with this key,
-    /// whose comma then is its brace.
+    /// Goes on in the object of `key`; says whether it begins with this key.
     fn enter(&mut self, cursor: &mut Cursor, key: &Key) -> Result<bool, Scattered> {
         self.leave(cursor);
         (self.parent, self.inside) = (key.parent, key.depth > 0);
@@ -197,7 +193,6 @@ impl Objects {
                 return Err(Scattered);
             }
             self.opened |= bit;
-            cursor.bytes(&key.container);
         }
         Ok(self.inside)
     }

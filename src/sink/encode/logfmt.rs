@@ -6,6 +6,7 @@ use crate::event::Batch;
 use crate::event::escape::escape_json;
 
 /// Writes logfmt lines.
+#[derive(Clone)]
 pub(super) struct Logfmt {
     pick: Option<Pick>,
     pub(super) replaced: u64,

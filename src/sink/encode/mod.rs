@@ -1,4 +1,4 @@
-//! Events to bytes: `json`, `raw`, `logfmt` and `human`.
+//! Events to bytes: `json`, `raw`, `logfmt`, `human` and `ecs`.
 //!
 //! An encoder is built for the plan, whose needs it adds to, and then appends
 //! rows to buffers of its sink's. What may leave as it came is not copied:
@@ -7,6 +7,7 @@
 //! missing one if more follows (`ends_open`).
 
 mod cursor;
+mod ecs;
 mod grouped;
 mod human;
 mod json;
@@ -16,6 +17,7 @@ mod pick;
 mod value;
 mod walk;
 
+use self::ecs::Ecs;
 use self::human::Human;
 use self::json::Json;
 use self::logfmt::Logfmt;
@@ -36,28 +38,34 @@ pub struct Options {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// No encoding has this name.
-    #[error("unknown encoding {0:?}: use one of json, raw, logfmt, human")]
+    #[error("unknown encoding {0:?}: use one of json, raw, logfmt, human, ecs")]
     Unknown(String),
     /// Raw output is the line as it came, so that no fields can be chosen.
     #[error(
         "raw output writes lines as they came and cannot choose fields: use json, logfmt or human"
     )]
     RawFields,
+    /// ECS says itself which fields there are.
+    #[error("ecs output has fields of its own and cannot choose others: use json")]
+    EcsFields,
 }
 
-/// Writes rows in one encoding.
+/// Writes rows in one encoding. A clone writes the same.
+#[derive(Clone)]
 pub struct Encoder(Kind);
 
+#[derive(Clone)]
 enum Kind {
     Raw,
     Json(Box<Json>),
     Logfmt(Logfmt),
     Human(Human),
+    Ecs(Box<Ecs>),
 }
 
 impl Encoder {
     /// The names that [`Encoder::build`] takes.
-    pub const NAMES: [&'static str; 4] = ["json", "raw", "logfmt", "human"];
+    pub const NAMES: [&'static str; 5] = ["json", "raw", "logfmt", "human", "ecs"];
 
     /// An encoder by its name. What it must know of the rows is added to `needs`.
     pub fn build(name: &str, options: Options, needs: &mut Needs) -> Result<Encoder, EncodeError> {
@@ -69,6 +77,12 @@ impl Encoder {
         }
         if !Self::NAMES.contains(&name) {
             return Err(EncodeError::Unknown(name.to_owned()));
+        }
+        if name == "ecs" {
+            return match options.fields {
+                None => Ok(Encoder(Kind::Ecs(Box::new(Ecs::new(needs))))),
+                Some(_) => Err(EncodeError::EcsFields),
+            };
         }
         // Chosen fields are columns: nothing else of the rows is looked at.
         needs.fields |= options.fields.is_none();
@@ -87,13 +101,19 @@ impl Encoder {
         matches!(self.0, Kind::Raw)
     }
 
+    /// Whether every row is one line with one JSON object.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        matches!(self.0, Kind::Json(_) | Kind::Ecs(_))
+    }
+
     /// The text of the part's batch if it is just what would be written.
     #[must_use]
     pub fn verbatim<'a>(&self, part: &'a Part) -> Option<&'a [u8]> {
         match &self.0 {
             Kind::Raw => (part.rows == Rows::All).then(|| part.batch.text()),
             Kind::Json(json) => json.verbatim(part),
-            Kind::Logfmt(_) | Kind::Human(_) => None,
+            Kind::Logfmt(_) | Kind::Human(_) | Kind::Ecs(_) => None,
         }
     }
 
@@ -110,6 +130,7 @@ impl Encoder {
             Kind::Human(human) => {
                 rows.for_each(batch.rows(), |row| human.encode_row(batch, row, out));
             }
+            Kind::Ecs(ecs) => rows.for_each(batch.rows(), |row| ecs.encode_row(batch, row, out)),
         }
     }
 
@@ -123,6 +144,7 @@ impl Encoder {
             }
             Kind::Logfmt(logfmt) => logfmt.encode_row(batch, row, out),
             Kind::Human(human) => human.encode_row(batch, row, out),
+            Kind::Ecs(ecs) => ecs.encode_row(batch, row, out),
         }
     }
 
@@ -133,6 +155,7 @@ impl Encoder {
             Kind::Json(json) => std::mem::take(&mut json.values.replaced),
             Kind::Logfmt(logfmt) => std::mem::take(&mut logfmt.replaced),
             Kind::Human(human) => std::mem::take(&mut human.replaced),
+            Kind::Ecs(ecs) => std::mem::take(&mut ecs.replaced),
         }
     }
 }

@@ -8,8 +8,10 @@ use super::walk::Value;
 use crate::event::{Batch, Column, ColumnKind, FieldKind, Needs, Path, convert};
 
 /// The chosen fields and their columns.
+#[derive(Clone)]
 pub(super) struct Pick(Vec<Picked>);
 
+#[derive(Clone)]
 struct Picked {
     name: Box<str>,
     key: Box<[u8]>,
@@ -85,7 +87,7 @@ fn value(batch: &Batch, row: usize, slot: usize) -> Option<Value<'_>> {
 
 /// Whether a span that stood without quotes is JSON on one line; in a text
 /// format it can be anything.
-fn is_json(raw: &[u8]) -> bool {
+pub(super) fn is_json(raw: &[u8]) -> bool {
     match raw.first() {
         Some(b'{' | b'[') => {
             memchr::memchr(b'\n', raw).is_none()
