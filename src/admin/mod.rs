@@ -5,42 +5,87 @@
 //!   sink's service is within reach, else 503 with the reasons as JSON;
 //!   `?accept` asks only for the first half (for probes).
 //! - `GET /metrics`: Prometheus text, one snapshot of the ledger.
+//!
+//! Sources without a listener of their own take events here too.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use tokio::net::TcpListener;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
 
 use crate::pipeline::Monitor;
+use crate::seam::{Address, Listener, World};
+use crate::source::http::{self, CONNECTIONS, Handler, IDLE, Mount, Server};
 
 /// A bound listener that does not answer yet.
 pub struct Admin {
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
+    world: World,
 }
 
 impl Admin {
     /// Binds `address`, so that a taken port fails before anything is accepted.
-    pub async fn bind(address: &str) -> Result<Admin, String> {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+    pub async fn bind(address: &str, world: &World) -> Result<Admin, String> {
+        let bound = world.network.bind(&Address::Tcp(address.to_owned())).await;
+        let listener = bound.map_err(|error| {
             format!("http: cannot listen on {address}: {error} (choose another with --http, or `--http none`)")
         })?;
-        Ok(Admin { listener })
+        let world = world.clone();
+        Ok(Admin { listener, world })
     }
 
     /// Where it listens.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.listener.local_address()
     }
 
-    /// Answers until the process ends.
-    pub async fn serve(self, monitor: Arc<Monitor>) {
-        if let Err(error) = axum::serve(self.listener, router(monitor)).await {
-            tracing::error!("http: the listener failed: {error}");
+    /// Answers until `closing` turns true, for itself and for the sources that
+    /// take events here; then ends the connections.
+    pub async fn serve(
+        self,
+        monitor: Arc<Monitor>,
+        mounts: Vec<Mount>,
+        closing: watch::Receiver<bool>,
+    ) {
+        let server = Server {
+            label: "http".to_owned(),
+            connections: CONNECTIONS,
+            idle: IDLE,
+        };
+        let router = TowerToHyperService::new(router(monitor));
+        let pages = Arc::new(Pages { router, mounts });
+        server
+            .serve(self.listener, pages, self.world.spawn, closing)
+            .await;
+    }
+}
+
+/// What is served, by path.
+struct Pages {
+    router: TowerToHyperService<Router>,
+    mounts: Vec<Mount>,
+}
+
+impl Handler for Pages {
+    type Body = Body;
+
+    async fn answer(&self, request: Request<Incoming>, peer: &Arc<str>) -> Response {
+        let path = request.uri().path();
+        if let Some(mount) = self.mounts.iter().find(|mount| mount.takes(path)) {
+            return mount.answer(request, peer).await.map(Body::new);
+        }
+        match self.router.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
         }
     }
 }
@@ -50,6 +95,7 @@ fn router(monitor: Arc<Monitor>) -> Router {
         .route("/health", get(async || "ok\n"))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
+        .fallback(async || http::not_found().map(Body::new))
         .with_state(monitor)
 }
 

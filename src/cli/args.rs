@@ -53,7 +53,7 @@ pub(super) struct Options {
     /// Format of the input: auto, json, logfmt, combined, syslog, 'pattern: …' …
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) parse: Option<String>,
-    /// Format of the output: human, json, raw, logfmt
+    /// Format of the output: human, json, raw, logfmt, ecs
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) output: Option<String>,
     /// Only events of at least this level

@@ -1,7 +1,7 @@
 //! `tflog check`: what is wrong or odd with a config, without running it.
 
 use super::args::{Check, Options};
-use super::{EXIT_USAGE, engine, print, setup};
+use super::{EXIT_USAGE, engine, print, say, setup};
 use crate::config::load;
 use crate::config::plan::{self, Extras};
 use crate::seam::World;
@@ -16,7 +16,8 @@ fn run(check: &Check) -> Result<u8, u8> {
         config: check.config.clone(),
         ..Options::default()
     };
-    let inputs = setup::inputs(&options, setup::environment());
+    let env = setup::environment();
+    let inputs = setup::inputs(&options, env.clone());
     let loaded = load(&inputs).map_err(|errors| setup::refuse(&errors))?;
     let runtime = engine::runtime()?;
     let world = World::real(runtime.handle().clone());
@@ -25,6 +26,13 @@ fn run(check: &Check) -> Result<u8, u8> {
     let built = built.map_err(|mut errors| {
         errors.extend(loaded.warnings.iter().cloned());
         setup::refuse(&errors)
+    })?;
+    let configured = loaded.config.http.as_ref();
+    let configured = configured.map(|http| http.listen.value.as_str());
+    let http = setup::http(None, configured, built.service, &env);
+    engine::mounts(&built.plan, http.as_deref()).map_err(|message| {
+        say(&format!("tflog: {message}"));
+        EXIT_USAGE
     })?;
     let warnings = [loaded.warnings, built.warnings].concat();
     setup::show(&warnings);

@@ -2,12 +2,20 @@
 
 use std::future::Future;
 use std::io::IsTerminal;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::signals::Signals;
 use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, report, say};
 use crate::admin::Admin;
 use crate::pipeline::{Control, Pipeline, Plan, Report};
 use crate::seam::World;
+use crate::source::http::Mount;
+
+/// How long the last answers of tflog's own listener may take at the end.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// How to run a plan.
 pub(super) struct Setup {
@@ -41,14 +49,21 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, u8> {
 /// Starts the plan and runs it to its end; `on_signal` hears every signal
 /// first. Returns the exit code of the main form.
 pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32) + Send) -> u8 {
-    let admin = match bind(setup.http.as_deref()).await {
+    let world = World::real(tokio::runtime::Handle::current());
+    let mounts = match mounts(&plan, setup.http.as_deref()) {
+        Ok(mounts) => mounts,
+        Err(message) => {
+            say(&format!("tflog: {message}"));
+            return EXIT_USAGE;
+        }
+    };
+    let admin = match bind(setup.http.as_deref(), &world).await {
         Ok(admin) => admin,
         Err(message) => {
             say(&format!("tflog: {message}"));
             return EXIT_USAGE;
         }
     };
-    let world = World::real(tokio::runtime::Handle::current());
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -64,22 +79,36 @@ pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32)
         }
     };
     let monitor = pipeline.monitor();
-    if let Some(admin) = admin {
-        if let Ok(address) = admin.address() {
-            tracing::info!(%address, "http listener open");
-        }
-        tokio::spawn(admin.serve(monitor.clone()));
-    }
+    let (close, closing) = watch::channel(false);
+    let admin = admin.map(|admin| {
+        tracing::info!(address = %admin.address(), "http listener open");
+        tokio::spawn(admin.serve(monitor.clone(), mounts, closing))
+    });
     let control = pipeline.control();
     match until_done(pipeline.finish(), &mut signals, &control, &mut on_signal).await {
         Finished::Killed(signal) => 128 + signal as u8,
-        Finished::Drained(report) => conclude(&monitor, &report, &setup),
+        Finished::Drained(report) => {
+            close.send_replace(true);
+            if let Some(admin) = admin {
+                // Answers that are being written are worth a moment, no more.
+                let _ = timeout(ANSWER_TIME, admin).await;
+            }
+            conclude(&monitor, &report, &setup)
+        }
     }
 }
 
-async fn bind(http: Option<&str>) -> Result<Option<Admin>, String> {
+/// What sources take at tflog's own listener, or why it cannot be there.
+pub(super) fn mounts(plan: &Plan, http: Option<&str>) -> Result<Vec<Mount>, String> {
+    let sources = plan.sources.iter();
+    let mounts: Vec<_> = sources.filter_map(|s| s.source.mount()).collect();
+    mounts.iter().try_for_each(|mount| mount.check(http))?;
+    Ok(mounts)
+}
+
+async fn bind(http: Option<&str>, world: &World) -> Result<Option<Admin>, String> {
     match http {
-        Some(address) => Admin::bind(address).await.map(Some),
+        Some(address) => Admin::bind(address, world).await.map(Some),
         None => Ok(None),
     }
 }

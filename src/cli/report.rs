@@ -14,8 +14,10 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
         .map(|(label, s)| {
             let terms = serde_json::json!({
                 "received": s.received, "accepted": s.accepted, "filtered": s.filtered,
-                "best_effort": s.best_effort, "dropped": dropped(&s.dropped), "open": s.open,
+                "best_effort": s.best_effort, "dead_lettered": s.dead_lettered,
+                "dropped": dropped(&s.dropped), "returned": s.returned, "open": s.open,
                 "unparsed": s.unparsed, "truncated": s.truncated, "discarded": s.discarded,
+                "refused": s.refused,
             });
             (label.id.clone(), terms)
         });
@@ -35,7 +37,9 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
         .zip(&snapshot.sinks)
         .map(|(label, k)| {
             let terms = serde_json::json!({
-                "entered": k.entered, "delivered": k.delivered, "dropped": dropped(&k.dropped),
+                "entered": k.entered, "delivered": k.delivered,
+                "already_present": k.already_present, "dead_lettered": k.dead_lettered,
+                "diverted": k.diverted, "dropped": dropped(&k.dropped), "returned": k.returned,
                 "queued": k.queued, "sending": k.sending, "retries": k.retries,
                 "sent_bytes": k.sent_bytes,
             });

@@ -147,6 +147,7 @@ pub(super) fn files(
     let definition = Definition {
         name: Arc::from(NAME),
         scheme: File::NAME.into(),
+        tls: false,
         target: String::new(),
         options,
     };

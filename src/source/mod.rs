@@ -2,8 +2,8 @@
 //! sources.
 //!
 //! A source reads bytes, frames them into lines (`frame`), and sends them as
-//! batches. Two loops do the reading: [`pump`] for descriptors that a thread
-//! blocks on, `socket` for connections on the runtime. Both send as soon as
+//! batches. Two loops do most of the reading: [`pump`] for descriptors that a
+//! thread blocks on, `socket` for connections on the runtime. Both send as soon as
 //! the pipeline has nothing to do, wait for nothing while they hold whole
 //! lines, and hold no chunk while idle. Parsing and routing are left to the
 //! pipeline.
@@ -18,6 +18,7 @@ pub mod exec;
 pub mod fifo;
 pub mod file;
 pub mod generate;
+pub mod http;
 mod listen;
 mod outlet;
 mod pump;
@@ -34,6 +35,7 @@ pub use exec::{Child, Exec};
 pub use fifo::Fifo;
 pub use file::File;
 pub use generate::Generate;
+pub use http::Http;
 pub use outlet::{Inlet, Notice, Outlet};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
@@ -60,6 +62,11 @@ pub trait Source: Send {
     /// Whether it never ends by itself (a listener): makes tflog a service.
     fn is_service(&self) -> bool {
         false
+    }
+
+    /// Its part of tflog's own listener, if that is where its events come in.
+    fn mount(&self) -> Option<http::Mount> {
+        None
     }
 
     /// Opens what start-up needs (binds sockets, opens files), so that a config

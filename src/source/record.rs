@@ -157,6 +157,7 @@ pub(super) fn definition(scheme: &str, target: &str, options: serde_json::Value)
     Definition {
         name: "test".into(),
         scheme: scheme.into(),
+        tls: false,
         target: target.into(),
         options,
     }

@@ -36,7 +36,7 @@ impl Tcp {
 pub type Config = ListenConfig;
 
 /// `host:port` with the default host, from what a URL says.
-fn address(target: &str) -> Option<String> {
+pub(super) fn address(target: &str) -> Option<String> {
     let target = target.trim_end_matches('/');
     let (host, port) = target.rsplit_once(':').unwrap_or(("", target));
     port.parse::<u16>().ok()?;

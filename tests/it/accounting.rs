@@ -64,7 +64,7 @@ impl Sink for Recorder {
     }
 }
 
-fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> Plan {
+pub(crate) fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> Plan {
     let mut needs = Needs::default();
     let route = RouteSpec {
         name: "all".into(),
@@ -100,13 +100,17 @@ fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> Plan {
             limits: LoadLimits {
                 bytes_max: 1 << 20,
                 events_max: 1000,
+                linger: Duration::ZERO,
             },
+            dead_letter: None,
+            fallback: None,
         }],
         grace: Duration::from_secs(25),
+        needs: Arc::default(),
     }
 }
 
-async fn run(plan: Plan) -> Snapshot {
+pub(crate) async fn run(plan: Plan) -> Snapshot {
     let world = World::simulated(Timestamp(0), 7);
     let pipeline = Pipeline::start(plan, &world).await.expect("it starts");
     let report = pipeline.finish().await;
@@ -143,7 +147,7 @@ async fn a_leaked_ack_breaks_the_equations() {
         ledger: ledger.clone(),
         source: 0,
     });
-    let receipt = Receipt::new(2, Rows::All, report);
+    let receipt = Receipt::new(2, Rows::All, report, None);
     let ack: Ack = receipt.ack(Rows::All);
     drop(receipt);
     std::mem::forget(ack);

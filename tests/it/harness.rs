@@ -105,8 +105,17 @@ impl Drop for Running {
 }
 
 /// Waits until `condition` gives a value.
-pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(PATIENCE, what, condition)
+}
+
+/// As [`wait_for`], for what may take longer.
+pub(crate) fn wait_at_most<T>(
+    patience: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = condition() {
             return value;
@@ -191,7 +200,16 @@ pub(crate) fn assert_balanced(ledger: &serde_json::Value) {
     };
     let mut evaluated = 0;
     for (name, s) in ledger["sources"].as_object().expect("sources") {
-        let sum = number(&s["accepted"]) + number(&s["filtered"]) + number(&s["best_effort"]);
+        let sum: u64 = [
+            "accepted",
+            "filtered",
+            "best_effort",
+            "dead_lettered",
+            "returned",
+        ]
+        .iter()
+        .map(|term| number(&s[term]))
+        .sum();
         assert_eq!(
             number(&s["received"]),
             sum + dropped(s),
@@ -209,7 +227,11 @@ pub(crate) fn assert_balanced(ledger: &serde_json::Value) {
     );
     assert!(evaluated >= number(&ledger["evaluated"]), "{ledger}");
     for (name, k) in ledger["sinks"].as_object().expect("sinks") {
-        let sum = number(&k["delivered"]) + dropped(k);
+        let sum: u64 = ["delivered", "dead_lettered", "diverted", "returned"]
+            .iter()
+            .map(|term| number(&k[term]))
+            .sum();
+        let sum = sum + dropped(k);
         assert_eq!(number(&k["entered"]), sum, "sink {name}: {k}");
         assert_eq!(
             number(&k["queued"]) + number(&k["sending"]),

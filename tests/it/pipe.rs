@@ -1,11 +1,13 @@
 //! A local pipe: any format in, JSON lines or the same bytes out.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tflog::event::Pool;
 
-use crate::harness::{Running, pipe, run, tflog, wait_for};
+use crate::harness::{Running, connect, free_address, pipe, run, tflog, wait_for};
 
 /// Three formats in one stream: JSON leaves byte for byte, the others as
 /// objects with the format's fields, typed.
@@ -102,41 +104,91 @@ proptest! {
     }
 }
 
-/// A line over the limit is cut and flagged, and costs no memory beyond it.
-#[test]
-fn a_huge_line_is_cut_and_flagged_in_bounded_memory() {
-    let mut child = tflog(&["-o", "json", "--stats"]);
-    let mut running = Running::start(child.stdin(Stdio::piped()).stdout(Stdio::piped()));
-    let mut stdin = running.child.stdin.take().unwrap();
-    let mut stdout = running.child.stdout.take().unwrap();
-    std::io::Write::write_all(&mut stdin, b"first\n").unwrap();
-    let mut first = [0; 20];
-    std::io::Read::read_exact(&mut stdout, &mut first).unwrap();
+/// The longest line unless configured.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Sends a short line, 1 GiB without a newline, and a short line. Returns what
+/// comes out, and by how much memory grew over what it was after the first.
+fn send_a_huge_line(
+    running: &mut Running,
+    mut to: impl Write,
+    end: impl FnOnce(&Running),
+) -> (Vec<Vec<u8>>, u64) {
+    let mut stdout = BufReader::new(running.child.stdout.take().unwrap());
+    to.write_all(b"first\n").unwrap();
+    let mut first = Vec::new();
+    stdout.read_until(b'\n', &mut first).unwrap();
+    let base = running.memory_bytes();
     let reader = std::thread::spawn(move || {
-        let mut output = first.to_vec();
-        std::io::Read::read_to_end(&mut stdout, &mut output).unwrap();
+        let mut output = first;
+        stdout.read_to_end(&mut output).unwrap();
         output
     });
-    let base = running.memory_bytes();
     let piece = vec![b'x'; 1 << 20];
     let mut most = 0;
     for _ in 0..1024 {
-        std::io::Write::write_all(&mut stdin, &piece).unwrap();
+        to.write_all(&piece).unwrap();
         most = most.max(running.memory_bytes());
     }
-    std::io::Write::write_all(&mut stdin, b"\nlast\n").unwrap();
-    drop(stdin);
+    to.write_all(b"\nlast\n").unwrap();
+    drop(to);
+    end(running);
     let output = reader.join().unwrap();
-    let lines: Vec<Value> = output
-        .split_inclusive(|b| *b == b'\n')
-        .map(|l| serde_json::from_slice(l).unwrap())
-        .collect();
-    assert_eq!(lines.len(), 3);
-    assert_eq!(lines[1]["truncated"], json!(true));
-    assert_eq!(lines[1]["message"].as_str().unwrap().len(), 1 << 20);
-    assert_eq!(lines[2], json!({"message": "last"}));
-    // Twice the limit, and what the allocator and the JSON of it take once.
-    assert!(most <= base + (8 << 20), "{base} grew to {most}");
+    let lines = output.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec);
+    (lines.collect(), most.saturating_sub(base))
+}
+
+/// As [`send_a_huge_line`], by way of stdin and of TCP.
+fn assert_a_huge_line_is_cut(format: &str, growth_max: u64, check: impl Fn(&[Vec<u8>])) {
+    let mut command = tflog(&["-o", format]);
+    let mut running = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let stdin = running.child.stdin.take().unwrap();
+    let (lines, growth) = send_a_huge_line(&mut running, stdin, |_| {});
+    check(&lines);
+    assert!(growth <= growth_max, "stdin: grew by {growth}");
+    assert!(running.finish().0.success());
+
+    let address = free_address();
+    let from = format!("tcp://{address}");
+    let mut command = tflog(&["--from", &from, "-o", format, "--http", "none"]);
+    let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let connection = connect(address);
+    let (lines, growth) = send_a_huge_line(&mut running, connection, |r| r.signal("TERM"));
+    check(&lines);
+    assert!(growth <= growth_max, "tcp: grew by {growth}");
+    assert_eq!(running.finish().0.code(), Some(0));
+}
+
+/// A line over the limit is cut, and costs less than twice the limit.
+#[test]
+fn a_huge_line_is_cut_in_bounded_memory() {
+    assert_a_huge_line_is_cut("raw", 2 * LINE_BYTES_MAX as u64, |lines| {
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0], b"first\n");
+        let (terminator, cut) = lines[1].split_last().unwrap();
+        assert_eq!((*terminator, cut.len()), (b'\n', LINE_BYTES_MAX));
+        assert!(cut.iter().all(|b| *b == b'x'));
+        assert_eq!(lines[2], b"last\n");
+    });
+}
+
+/// As JSON it is flagged too. The line and the JSON of it are twice the limit
+/// already; then there are the chunk that the rest is read into, one read, and
+/// code that ran for the first time.
+#[test]
+fn a_huge_line_is_flagged_in_bounded_memory() {
+    let growth_max = 2 * LINE_BYTES_MAX + 3 * Pool::CHUNK_BYTES;
+    assert_a_huge_line_is_cut("json", growth_max as u64, |lines| {
+        let lines: Vec<Value> = lines
+            .iter()
+            .map(|l| serde_json::from_slice(l).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0], json!({"message": "first"}));
+        assert_eq!(lines[1]["truncated"], json!(true));
+        assert_eq!(lines[1]["message"].as_str().unwrap().len(), LINE_BYTES_MAX);
+        assert_eq!(lines[2], json!({"message": "last"}));
+    });
 }
 
 /// The reader of stdout went away: quiet, and no failure.
@@ -151,9 +203,7 @@ fn a_closed_reader_ends_it_quietly() {
     );
     drop(running.child.stdout.take());
     let mut stdin = running.child.stdin.take().unwrap();
-    wait_for("a broken pipe", || {
-        std::io::Write::write_all(&mut stdin, &[b'\n'; 4096]).err()
-    });
+    wait_for("a broken pipe", || stdin.write_all(&[b'\n'; 4096]).err());
     let (status, stderr) = running.finish();
     assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
 }
@@ -166,9 +216,9 @@ fn an_idle_pipe_holds_nothing_back() {
     let mut stdin = running.child.stdin.take().unwrap();
     let mut stdout = running.child.stdout.take().unwrap();
     for line in [&b"one\n"[..], b"two\n"] {
-        std::io::Write::write_all(&mut stdin, line).unwrap();
+        stdin.write_all(line).unwrap();
         let mut seen = [0; 4];
-        std::io::Read::read_exact(&mut stdout, &mut seen).unwrap();
+        stdout.read_exact(&mut seen).unwrap();
         assert_eq!(seen, line);
     }
 }

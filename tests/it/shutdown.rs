@@ -15,7 +15,8 @@ use crate::harness::{
 fn scrape(http: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<u32> {
     std::thread::spawn(move || {
         let mut pages = 0;
-        while !stop.load(Ordering::Relaxed) {
+        // At least one page, however soon it is over.
+        loop {
             let page = get(http, "/metrics").1;
             let received = metric(&page, "tflog_component_received_events_total");
             let settled = metric(&page, "tflog_source_events_total");
@@ -39,9 +40,11 @@ fn scrape(http: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<u3
                 "{page}"
             );
             pages += 1;
+            if stop.load(Ordering::Relaxed) {
+                return pages;
+            }
             std::thread::park_timeout(std::time::Duration::from_millis(10));
         }
-        pages
     })
 }
 
