@@ -13,6 +13,11 @@
 
 mod data;
 mod measure;
+// The benches use a part of it.
+#[allow(dead_code)]
+#[path = "../../tests/real/scripted.rs"]
+mod scripted;
+mod services;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +33,12 @@ struct Row {
 }
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, address, out] = &arguments[..]
+        && mode == services::BARE_SERVER
+    {
+        return services::serve_bare(address, out);
+    }
     let filter: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| !a.starts_with('-'))
@@ -49,6 +60,20 @@ fn main() {
     }
     if wanted("tcp") {
         tcp_row(dir.path(), runs);
+    }
+    let input = dir.path().join("json");
+    if wanted("bulk") {
+        let out = dir.path().join("out");
+        let [base, again, tflog] = services::bulk(&input, &program(), &out, runs);
+        let name = "pipe to bulk (to a bare client)";
+        print_row(name, (0.8, f64::INFINITY), &input, &base, &again, &tflog);
+    }
+    if wanted("http-to-file") {
+        // Where a sync costs something: not in memory.
+        let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a disk");
+        let [base, again, tflog] = services::http(&input, &program(), disk.path(), runs);
+        let name = "HTTP to file, synced (to a bare server)";
+        print_row(name, (0.7, f64::INFINITY), &input, &base, &again, &tflog);
     }
 }
 

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+/// Longer than any run takes: who waits so long gives up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// One run.
 pub(crate) struct Run {
     /// Wall time, from start to end.
@@ -105,12 +108,7 @@ pub(crate) fn copier_over_tcp(input: &Path, out: &Path, bytes: usize) -> Run {
 /// Sends the file from a process of its own over one connection, as soon as
 /// somebody listens; the start is when the connection was made.
 fn send(input: &Path, address: SocketAddr) -> Instant {
-    let connection = loop {
-        if let Ok(connection) = TcpStream::connect(address) {
-            break connection;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    };
+    let connection = wait_for(address);
     let start = Instant::now();
     let out = std::os::fd::OwnedFd::from(connection);
     let mut cat = Command::new("cat")
@@ -122,9 +120,48 @@ fn send(input: &Path, address: SocketAddr) -> Instant {
     start
 }
 
-fn free_address() -> SocketAddr {
+/// A connection, as soon as somebody listens.
+pub(crate) fn wait_for(address: SocketAddr) -> TcpStream {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match TcpStream::connect(address) {
+            Ok(connection) => return connection,
+            Err(error) => assert!(Instant::now() < end, "{address}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// An address that nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("bound")
+}
+
+/// Ends a service; its CPU time and memory.
+pub(crate) fn end(mut child: Child, start: Instant) -> Run {
+    let pid = Pid::from_child(&child);
+    let peak_bytes = peak(pid);
+    let cpu_seconds = cpu(pid);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().expect("a child").is_none() {
+        give_up_after(end, &mut child);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Run {
+        seconds: start.elapsed().as_secs_f64(),
+        cpu_seconds,
+        peak_bytes,
+    }
+}
+
+/// Ends a child that has taken too long, and the bench with it.
+fn give_up_after(end: Instant, child: &mut Child) {
+    if Instant::now() > end {
+        let _ = child.kill();
+        panic!("it took longer than {PATIENCE:?}");
+    }
 }
 
 /// Waits for the child, noting its peak memory on the way and its CPU time
@@ -141,6 +178,7 @@ fn watch(mut child: Child, start: Instant) -> Run {
         {
             break;
         }
+        give_up_after(start + PATIENCE, &mut child);
         std::thread::sleep(Duration::from_millis(1));
     }
     let seconds = start.elapsed().as_secs_f64();

@@ -1,0 +1,31 @@
+//! tflog against real servers and scripted ones. `tests/README.md` tells which
+//! fault is tested where.
+
+// Tests may panic anywhere: that is how they fail.
+#![allow(clippy::unwrap_used)]
+
+mod far;
+// Each of the two targets uses its part.
+#[allow(dead_code)]
+#[path = "../it/harness.rs"]
+mod harness;
+mod oracle;
+mod scripted;
+mod search;
+mod servers;
+mod service;
+#[cfg(feature = "kafka")]
+mod topic;
+
+#[cfg(feature = "kafka")]
+mod broker;
+mod conformance;
+mod faults;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod machinery;
+#[cfg(feature = "kafka")]
+mod outage;
+mod streams;
+#[cfg(feature = "kafka")]
+mod whole;
