@@ -101,6 +101,7 @@ impl Reader<'_> {
                 name: Arc::from(name.value.as_str()),
                 scheme: url.scheme.to_owned(),
                 target: url.target,
+                tls: url.tls || url.scheme == "https",
                 options,
             },
             shared,

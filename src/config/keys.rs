@@ -115,9 +115,6 @@ pub(super) const SOURCE: &[Key] = &[
     later("window"),
     later("with"),
     later("multiline"),
-    later("token"),
-    later("auth"),
-    later("tls"),
 ];
 
 /// A route.
@@ -157,7 +154,7 @@ pub(super) const SINK: &[Key] = &[
     key(
         "encode",
         Takes::Text,
-        "How events are written: json, raw, logfmt or human. Default: by the sink.",
+        "How events are written: json, raw, logfmt, human or ecs. Default: by the sink.",
     ),
     key(
         "required",
@@ -171,11 +168,17 @@ pub(super) const SINK: &[Key] = &[
         "What happens when its buffer is full. Default: block, or drop_newest if not required.",
     ),
     later("with"),
-    later("fallback"),
-    later("dead_letter"),
+    key(
+        "fallback",
+        Takes::Text,
+        "Sink, named by no route, that takes over what waits here while this one is down.",
+    ),
+    key(
+        "dead_letter",
+        Takes::Text,
+        "Sink that gets what this one refuses for good. Default: STATE/dead/NAME.jsonl; without `state` such events are held.",
+    ),
     later("original"),
-    later("auth"),
-    later("tls"),
 ];
 
 /// Under a sink's `buffer`.

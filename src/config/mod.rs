@@ -13,6 +13,7 @@ mod env;
 mod interpolate;
 mod keys;
 mod merge;
+mod passing;
 pub mod place;
 pub mod plan;
 mod point;
@@ -119,6 +120,10 @@ pub struct SinkConfig {
     pub buffer: BufferConfig,
     /// What happens when its buffer is full.
     pub when_full: WhenFull,
+    /// The sink that gets what this one refuses for good.
+    pub dead_letter: Option<Spanned<String>>,
+    /// The sink that takes over while this one is down.
+    pub fallback: Option<Spanned<String>>,
     /// Where each of its keys was written.
     pub places: Places,
 }

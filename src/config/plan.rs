@@ -2,10 +2,12 @@
 //! components built.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::registry::{self, Reach};
-use super::{Config, RouteConfig, SinkConfig, WhenFull};
+use super::{Config, RouteConfig, SinkConfig, WhenFull, passing};
 use crate::component::{ByteSize, Definition};
 use crate::event::{Needs, Path};
 use crate::parse::Formats;
@@ -24,7 +26,7 @@ use crate::telemetry::{self, Labels, Quota};
 const SOURCE_WINDOW: ByteSize = ByteSize(4 << 20);
 /// The buffer of a sink on this machine: enough to ride out a slow write. A
 /// larger one is no faster, and fills whenever the sink is the bottleneck.
-const LOCAL_BUFFER: ByteSize = ByteSize(4 << 20);
+pub(super) const LOCAL_BUFFER: ByteSize = ByteSize(4 << 20);
 /// The buffer of a sink behind a network.
 const REMOTE_BUFFER: ByteSize = ByteSize(32 << 20);
 /// What one load may pin, local and remote: a write's worth, a batch's worth.
@@ -32,6 +34,8 @@ const LOCAL_LOAD_BYTES: u64 = 1 << 20;
 const REMOTE_LOAD_BYTES: u64 = 4 << 20;
 /// Events in one load.
 const LOAD_EVENTS_MAX: u64 = 10_000;
+/// How long a request waits for more events.
+const REQUEST_LINGER: Duration = Duration::from_secs(1);
 /// The route that stands for "everything everywhere".
 const DEFAULT_ROUTE: &str = "default";
 
@@ -95,9 +99,13 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     let sinks = planner.sinks(&extras.view);
     // The needs are complete only now: parsers are built for them.
     let sources = planner.sources(extras.sources);
+    planner.paths_differ(&sources);
     planner.fits_in_memory(&sinks);
     let Planner {
-        errors, warnings, ..
+        errors,
+        warnings,
+        needs,
+        ..
     } = planner;
     let Some(table) = table.filter(|_| errors.is_empty()) else {
         return Err(errors);
@@ -109,6 +117,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         routes: names,
         sinks,
         grace: config.grace.0,
+        needs: Arc::new(needs),
     };
     Ok(Built {
         plan,
@@ -130,7 +139,9 @@ impl Planner<'_> {
     fn routes(&mut self) -> Vec<RouteSpec> {
         let config = self.config;
         let Some(routes) = &config.routes else {
-            let to = Target::Sinks((0..config.sinks.len()).collect());
+            let sinks = config.sinks.iter().enumerate();
+            let sinks = sinks.filter(|(_, sink)| !passing::is_named(config, &sink.name));
+            let to = Target::Sinks(sinks.map(|(place, _)| place).collect());
             let name = DEFAULT_ROUTE.to_owned();
             return vec![RouteSpec {
                 name,
@@ -200,6 +211,11 @@ impl Planner<'_> {
             .collect();
         let sinks: Vec<_> = self.config.sinks.iter().map(|s| s.name.as_str()).collect();
         for finding in check(specs, &sources, &sinks) {
+            if let FindingKind::UnusedSink { sink } = finding.kind
+                && passing::is_named(self.config, sinks[sink])
+            {
+                continue;
+            }
             let diagnostic = self.finding(&finding);
             if finding.kind.is_error() {
                 self.errors.push(diagnostic);
@@ -252,16 +268,30 @@ impl Planner<'_> {
 
     fn sinks(&mut self, view: &View) -> Vec<PlannedSink> {
         let mut planned = Vec::new();
+        let mut encoders = Vec::new();
         for sink in &self.config.sinks {
             match self.sink(sink, view) {
-                Ok(sink) => planned.push(sink),
+                Ok((sink, encoder)) => {
+                    planned.push(sink);
+                    encoders.push(encoder);
+                }
                 Err(diagnostic) => self.errors.push(diagnostic),
             }
+        }
+        if planned.len() == self.config.sinks.len() {
+            let (world, needs) = (self.world, &mut self.needs);
+            let errors = passing::join(self.config, &mut planned, encoders, world, needs);
+            self.errors.extend(errors);
         }
         planned
     }
 
-    fn sink(&mut self, sink: &SinkConfig, view: &View) -> Result<PlannedSink, Diagnostic> {
+    /// The sink, and what writes the events that it refuses.
+    fn sink(
+        &mut self,
+        sink: &SinkConfig,
+        view: &View,
+    ) -> Result<(PlannedSink, Encoder), Diagnostic> {
         let definition = &sink.definition;
         let on_terminal = definition.scheme == "stdout" && view.terminal;
         let encoding = match &sink.encode {
@@ -281,18 +311,20 @@ impl Planner<'_> {
             let error = definition.error(error.to_string()).at("encode");
             self.config.diagnostic(&error)
         })?;
+        let refused = encoder.clone();
         let built = registry::sink(definition, encoder, self.world, &mut self.needs);
         let (built, reach) = built.map_err(|error| self.config.diagnostic(&error))?;
-        let (buffer, load_bytes) = match reach {
-            Reach::Local => (LOCAL_BUFFER, LOCAL_LOAD_BYTES),
-            Reach::Remote => (REMOTE_BUFFER, REMOTE_LOAD_BYTES),
+        let (buffer, load_bytes, linger) = match reach {
+            Reach::Local => (LOCAL_BUFFER, LOCAL_LOAD_BYTES, Duration::ZERO),
+            Reach::Remote => (REMOTE_BUFFER, REMOTE_LOAD_BYTES, Duration::ZERO),
+            Reach::Requests => (REMOTE_BUFFER, REMOTE_LOAD_BYTES, REQUEST_LINGER),
         };
         let when_full = match sink.when_full {
             WhenFull::Block => telemetry::WhenFull::Block,
             WhenFull::DropNewest => telemetry::WhenFull::DropNewest,
             WhenFull::DropOldest => telemetry::WhenFull::DropOldest,
         };
-        Ok(PlannedSink {
+        let planned = PlannedSink {
             labels: Labels {
                 id: sink.name.clone(),
                 scheme: definition.scheme.clone(),
@@ -306,8 +338,12 @@ impl Planner<'_> {
             limits: LoadLimits {
                 bytes_max: load_bytes,
                 events_max: LOAD_EVENTS_MAX,
+                linger,
             },
-        })
+            dead_letter: None,
+            fallback: None,
+        };
+        Ok((planned, refused))
     }
 
     fn sources(&mut self, mut given: HashMap<String, Box<dyn Source>>) -> Vec<PlannedSource> {
@@ -341,6 +377,35 @@ impl Planner<'_> {
             }
         }
         planned
+    }
+
+    /// Sources of tflog's own listener need paths of their own.
+    fn paths_differ(&mut self, sources: &[PlannedSource]) {
+        let mounts: Vec<_> = sources.iter().filter_map(|s| s.source.mount()).collect();
+        for (at, mount) in mounts.iter().enumerate() {
+            let other = mounts[..at]
+                .iter()
+                .find(|other| mount.paths().iter().any(|path| other.takes(path)));
+            let Some(other) = other else {
+                continue;
+            };
+            let message = format!(
+                "sources `{}` and `{}` take the same path of tflog's own listener",
+                other.source(),
+                mount.source()
+            );
+            let mut error = Diagnostic::error("sources", message);
+            let written = self
+                .config
+                .sources
+                .iter()
+                .find(|s| s.name == mount.source());
+            if let Some(source) = written {
+                error = error.at(source.places.of(Some("path")));
+            }
+            let help = "give one a `path`, or an address of its own: http://127.0.0.1:8088";
+            self.errors.push(error.help(help));
+        }
     }
 
     /// All windows and buffers together must fit, or memory would not be bounded.

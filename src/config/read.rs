@@ -183,6 +183,8 @@ impl<'a> Reader<'a> {
         } else {
             WhenFull::DropNewest
         };
+        let mut text = |key| shared.take(key).and_then(|node| self.text(key, &node));
+        let (dead_letter, fallback) = (text("dead_letter"), text("fallback"));
         Some(SinkConfig {
             name: name.value.clone(),
             definition,
@@ -190,6 +192,8 @@ impl<'a> Reader<'a> {
             required,
             buffer: BufferConfig { memory },
             when_full: when_full.unwrap_or(default),
+            dead_letter,
+            fallback,
             places,
         })
     }

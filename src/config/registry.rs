@@ -17,9 +17,11 @@ pub(super) enum Reach {
     Local,
     /// Another process: away for minutes.
     Remote,
+    /// The same, and each load is a request that is answered: worth filling.
+    Requests,
 }
 
-const SOURCES: [(&str, BuildSource); 7] = [
+const SOURCES: [(&str, BuildSource); 8] = [
     (source::Exec::NAME, |d, _| {
         Ok(Box::new(source::Exec::build(d)?))
     }),
@@ -32,6 +34,9 @@ const SOURCES: [(&str, BuildSource); 7] = [
     (source::Generate::NAME, |d, _| {
         Ok(Box::new(source::Generate::build(d)?))
     }),
+    (source::Http::NAME, |d, w| {
+        Ok(Box::new(source::Http::build(d, w)?))
+    }),
     (source::Stdin::NAME, |d, _| {
         Ok(Box::new(source::Stdin::build(d)?))
     }),
@@ -43,15 +48,33 @@ const SOURCES: [(&str, BuildSource); 7] = [
     }),
 ];
 
-const SINKS: [(&str, Reach, BuildSink); 7] = [
+const SINKS: &[(&str, Reach, BuildSink)] = &[
     (sink::blackhole::NAME, Reach::Local, |d, e, w, n| {
         Ok(Box::new(sink::blackhole::build(d, e, w, n)?))
+    }),
+    (sink::elasticsearch::NAME, Reach::Requests, |d, e, w, n| {
+        Ok(Box::new(sink::elasticsearch::build(d, e, w, n)?))
     }),
     (sink::exec::NAME, Reach::Local, |d, e, w, n| {
         Ok(Box::new(sink::exec::build(d, e, w, n)?))
     }),
     (sink::file::NAME, Reach::Local, |d, e, w, n| {
         Ok(Box::new(sink::file::build(d, e, w, n)?))
+    }),
+    (sink::http::NAME, Reach::Requests, |d, e, w, n| {
+        Ok(Box::new(sink::http::build(d, e, w, n)?))
+    }),
+    (sink::http::NAME_TLS, Reach::Requests, |d, e, w, n| {
+        Ok(Box::new(sink::http::build(d, e, w, n)?))
+    }),
+    (
+        sink::elasticsearch::NAME_OPENSEARCH,
+        Reach::Requests,
+        |d, e, w, n| Ok(Box::new(sink::elasticsearch::build(d, e, w, n)?)),
+    ),
+    #[cfg(feature = "kafka")]
+    (sink::kafka::NAME, Reach::Remote, |d, e, w, n| {
+        Ok(Box::new(sink::kafka::build(d, e, w, n)?))
     }),
     (sink::stderr::NAME, Reach::Local, |d, e, w, n| {
         Ok(Box::new(sink::stderr::build(d, e, w, n)?))

@@ -270,7 +270,7 @@ fn a_component_error_points_at_its_key() {
     assert_eq!(
         at(definition.error("unknown field `requird`, expected one of `rotate`, `open_max`")),
         "error[config::component]: tflog.yaml:5:5: sink `out` has no key `requird` (did you mean \
-         `required`? valid keys are url, encode, required, buffer, when_full, rotate, open_max)"
+         `required`? valid keys are url, encode, required, buffer, when_full, fallback, dead_letter, rotate, open_max)"
     );
 }
 

@@ -5,110 +5,24 @@
 //! after, as its whole text is what the variable says. What a target means is
 //! for the component.
 
+mod schemes;
+
 use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
 use super::interpolate::{Filled, MASK, Masked};
 use super::keys::nearest;
 use super::place::Place;
-
-/// Which side of the pipeline a component is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Events come from it.
-    Source,
-    /// Events go to it.
-    Sink,
-}
-
-impl Side {
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Source => "source",
-            Side::Sink => "sink",
-        }
-    }
-}
-
-/// What follows a scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    /// Only options.
-    Nothing,
-    /// A path, percent-encoded, then options; with `{}` templates in sinks.
-    Path,
-    /// A command line, to the end of the text.
-    Command,
-    /// `user:password@host:port`, then options.
-    Address,
-}
-
-struct Scheme {
-    name: &'static str,
-    shape: Shape,
-    source: bool,
-    sink: bool,
-    /// Whether the name alone will do, without a colon.
-    bare: bool,
-}
-
-const fn scheme(name: &'static str, shape: Shape, source: bool, sink: bool) -> Scheme {
-    let bare = matches!(shape, Shape::Nothing);
-    Scheme {
-        name,
-        shape,
-        source,
-        sink,
-        bare,
-    }
-}
-
-const SCHEMES: [Scheme; 10] = [
-    scheme("stdin", Shape::Nothing, true, false),
-    scheme("stdout", Shape::Nothing, false, true),
-    scheme("stderr", Shape::Nothing, false, true),
-    scheme("exec", Shape::Command, true, true),
-    scheme("fifo", Shape::Path, true, false),
-    scheme("unix", Shape::Path, true, true),
-    scheme("tcp", Shape::Address, true, true),
-    scheme("file", Shape::Path, true, true),
-    scheme("generate", Shape::Nothing, true, false),
-    scheme("blackhole", Shape::Nothing, false, true),
-];
-
-/// Schemes that are planned, so that their error is not "unknown".
-const LATER: [&str; 22] = [
-    "unixgram",
-    "udp",
-    "syslog",
-    "http",
-    "https",
-    "kubernetes",
-    "docker",
-    "journald",
-    "forward",
-    "kafka",
-    "elasticsearch",
-    "opensearch",
-    "loki",
-    "otlp",
-    "splunk",
-    "datadog",
-    "s3",
-    "gs",
-    "azblob",
-    "clickhouse",
-    "redis",
-    "postgres",
-];
+pub use schemes::Side;
+use schemes::{LATER, SCHEMES, Scheme, Shape};
 
 /// A URL in its parts, values put in.
 #[derive(Debug)]
 pub(super) struct Url {
     pub(super) scheme: &'static str,
     pub(super) target: String,
+    /// Whether `+tls` stood behind the scheme.
+    pub(super) tls: bool,
     /// What the query says, in its order.
     pub(super) options: Vec<UrlOption>,
     /// Values of secret keys: not to be shown.
@@ -151,7 +65,7 @@ fn split_scheme(text: &str) -> Option<(&str, usize)> {
     }
     let word = text.split('?').next().unwrap_or(text);
     let bare = SCHEMES.iter().any(|s| s.bare && s.name == word)
-        || ["http", "kubernetes", "docker", "journald"].contains(&word);
+        || ["kubernetes", "docker", "journald"].contains(&word);
     bare.then_some((word, word.len()))
 }
 
@@ -179,6 +93,7 @@ fn split(masked: &Masked, place: &Place, side: Side) -> Result<Url, Diagnostic> 
     let bare = |scheme: &'static str| Url {
         scheme,
         target: String::new(),
+        tls: false,
         options: Vec::new(),
         secrets: Vec::new(),
     };
@@ -197,6 +112,7 @@ fn split(masked: &Masked, place: &Place, side: Side) -> Result<Url, Diagnostic> 
     };
     let scheme = lookup(written, side, place)?;
     let mut url = bare(scheme.name);
+    url.tls = written.ends_with("+tls");
     if scheme.shape == Shape::Command {
         let filled = command(masked, rest).map_err(error)?;
         url.target = filled.text;
@@ -205,7 +121,9 @@ fn split(masked: &Masked, place: &Place, side: Side) -> Result<Url, Diagnostic> 
         }
         return Ok(url);
     }
-    let query = query_start(&text[rest..]).map_or(text.len(), |at| rest + at);
+    let servers = scheme.shape == Shape::Web && side == Side::Sink;
+    let query = query_start(&text[rest..]).filter(|_| !servers);
+    let query = query.map_or(text.len(), |at| rest + at);
     let target = rest..query;
     match scheme.shape {
         Shape::Nothing => {
@@ -217,11 +135,17 @@ fn split(masked: &Masked, place: &Place, side: Side) -> Result<Url, Diagnostic> 
                 .help(format!("write `{}:?key=value`", scheme.name)));
             }
         }
+        Shape::Web if side == Side::Source && matches!(&text[target.clone()], "" | "//") => {}
         Shape::Path => {
             let filled = path(masked, target, scheme.name, side).map_err(error)?;
             url.target = filled.text;
         }
-        _ => address(masked, target, scheme.name, &mut url).map_err(error)?,
+        _ => {
+            address(masked, target, scheme.name, &mut url).map_err(error)?;
+            if scheme.shape == Shape::Address && url.target.ends_with('/') {
+                url.target.pop();
+            }
+        }
     }
     if query < text.len() {
         options(masked, query + 1, &mut url).map_err(error)?;
@@ -263,7 +187,7 @@ fn lookup(written: &str, side: Side, place: &Place) -> Result<&'static Scheme, D
             valid()
         )));
     };
-    if name != written {
+    if name != written && !(scheme.tls && side == Side::Sink) {
         return Err(error(format!(
             "`+tls` is not supported by this version (in `{written}`)"
         )));
@@ -398,7 +322,8 @@ fn command(masked: &Masked, start: usize) -> Result<Filled, String> {
     )
 }
 
-/// `//user:password@host:port`: what stands before the last `@` are options.
+/// `//user:password@host:port/path`: what stands before the last `@` of the
+/// host are options.
 fn address(
     masked: &Masked,
     range: Range<usize>,
@@ -409,10 +334,10 @@ fn address(
         return Err(format!("write `{scheme}://host:port`"));
     }
     let mut start = range.start + 2;
-    if let Some(at) = masked.text[start..range.end]
-        .rfind('@')
-        .map(|at| start + at)
-    {
+    let host_end = masked.text[start..range.end]
+        .find(['/', '?'])
+        .map_or(range.end, |at| start + at);
+    if let Some(at) = masked.text[start..host_end].rfind('@').map(|at| start + at) {
         let colon = masked.text[start..at]
             .find(':')
             .map_or(at, |colon| start + colon);
@@ -429,9 +354,6 @@ fn address(
     }
     let target = masked.raw(start..range.end);
     url.target = target.text;
-    if let Some(end) = url.target.strip_suffix('/') {
-        url.target = end.to_owned();
-    }
     if url.target.is_empty() {
         return Err(format!("write `{scheme}://host:port`"));
     }

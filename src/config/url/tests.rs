@@ -106,15 +106,12 @@ fn what_cannot_be_is_refused() {
         ("", Side::Sink, "the sink has an empty URL"),
         ("stdin", Side::Sink, "`stdin` cannot be a sink"),
         (
-            "kafka://h/t",
+            "loki://h",
             Side::Sink,
-            "`kafka` is not supported by this version",
+            "`loki` is not supported by this version",
         ),
-        (
-            "http",
-            Side::Source,
-            "`http` is not supported by this version",
-        ),
+        ("kafka://h/t", Side::Source, "`kafka` cannot be a source"),
+        ("http", Side::Sink, "write `http://host:port`"),
         ("tpc://h:1", Side::Sink, "there is no scheme `tpc`"),
         (
             "tcp+tls://h:1",

@@ -1,0 +1,212 @@
+//! Sinks that get what other sinks cannot take: dead letters and fallbacks.
+
+use super::diagnostic::Diagnostic;
+use super::place::{Place, Spanned};
+use super::plan::LOCAL_BUFFER;
+use super::{Config, SinkConfig, registry};
+use crate::component::Definition;
+use crate::event::Needs;
+use crate::pipeline::PlannedSink;
+use crate::seam::World;
+use crate::sink::Concurrency;
+use crate::sink::driver::LoadLimits;
+use crate::sink::encode::{Encoder, Options};
+use crate::telemetry::{Labels, Quota, WhenFull};
+
+/// What a sink passes on to which.
+#[derive(Clone, Copy)]
+enum Kind {
+    DeadLetter,
+    Fallback,
+}
+
+impl Kind {
+    fn key(self) -> &'static str {
+        match self {
+            Kind::DeadLetter => "dead_letter",
+            Kind::Fallback => "fallback",
+        }
+    }
+
+    fn of(self, sink: &SinkConfig) -> Option<&Spanned<String>> {
+        match self {
+            Kind::DeadLetter => sink.dead_letter.as_ref(),
+            Kind::Fallback => sink.fallback.as_ref(),
+        }
+    }
+}
+
+/// Whether another sink names this one as its `dead_letter` or `fallback`: then
+/// a config without routes sends it nothing else.
+pub(super) fn is_named(config: &Config, name: &str) -> bool {
+    let named = |kind: Kind| {
+        let mut names = config.sinks.iter().filter_map(|s| kind.of(s));
+        names.any(|n| n.value == name)
+    };
+    named(Kind::DeadLetter) || named(Kind::Fallback)
+}
+
+/// Joins the sinks, of which `encoders` write what they refuse. Services
+/// without a `dead_letter` get a file under the state directory, if there is one.
+pub(super) fn join(
+    config: &Config,
+    sinks: &mut Vec<PlannedSink>,
+    encoders: Vec<Encoder>,
+    world: &World,
+    needs: &mut Needs,
+) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    for (place, (sink, encoder)) in config.sinks.iter().zip(encoders).enumerate() {
+        let mut find = |kind| match find(config, sink, kind) {
+            Ok(found) => found,
+            Err(error) => {
+                errors.push(error);
+                None
+            }
+        };
+        sinks[place].fallback = find(Kind::Fallback);
+        let dead_letter = find(Kind::DeadLetter);
+        let answers = sinks[place].sink.concurrency() != Concurrency::One;
+        let default = dead_letter.is_none() && answers && !is_named(config, &sink.name);
+        let dead_letter = match &config.state {
+            Some(state) if default => {
+                let path = state
+                    .value
+                    .join("dead")
+                    .join(format!("{}.jsonl", sink.name));
+                match dead_letter_file(config, sink, &path.to_string_lossy(), world, needs) {
+                    Ok(file) => {
+                        sinks.push(file);
+                        Some(sinks.len() - 1)
+                    }
+                    Err(error) => {
+                        errors.push(error);
+                        None
+                    }
+                }
+            }
+            _ => dead_letter,
+        };
+        sinks[place].dead_letter = dead_letter.map(|to| (to, encoder));
+    }
+    if errors.is_empty() {
+        errors.extend(cycle(config));
+    }
+    errors
+}
+
+fn find(config: &Config, sink: &SinkConfig, kind: Kind) -> Result<Option<usize>, Diagnostic> {
+    let Some(name) = kind.of(sink) else {
+        return Ok(None);
+    };
+    let key = kind.key();
+    let error = |message: String, help: &str| {
+        Err(Diagnostic::error(key, message)
+            .at(&name.place)
+            .help(help.to_owned()))
+    };
+    let found = config.sinks.iter().position(|s| s.name == name.value);
+    let Some(found) = found else {
+        return error(
+            format!(
+                "`{key}` of sink `{}`: there is no sink `{}`",
+                sink.name, name.value
+            ),
+            "name a sink of this config",
+        );
+    };
+    let target = &config.sinks[found];
+    if matches!(kind, Kind::DeadLetter) && target.dead_letter.is_some() {
+        return error(
+            format!(
+                "`{}` takes dead letters and cannot have any of its own",
+                target.name
+            ),
+            "name a sink without `dead_letter`, such as a file",
+        );
+    }
+    let routed = config
+        .routes
+        .iter()
+        .flatten()
+        .flat_map(|r| r.to.iter().flatten());
+    if matches!(kind, Kind::Fallback) && routed.into_iter().any(|to| to.value == target.name) {
+        return error(
+            format!(
+                "`{}` is a fallback and cannot be the target of a route too",
+                target.name
+            ),
+            "give it a sink of its own: the same URL under another name",
+        );
+    }
+    Ok(Some(found))
+}
+
+/// A sink whose copies would come back to it.
+fn cycle(config: &Config) -> Option<Diagnostic> {
+    let index = |name: &str| config.sinks.iter().position(|s| s.name == name);
+    let next = |sink: &SinkConfig| {
+        let names = [&sink.dead_letter, &sink.fallback].into_iter().flatten();
+        names.filter_map(|n| index(&n.value)).collect::<Vec<_>>()
+    };
+    config.sinks.iter().enumerate().find_map(|(start, sink)| {
+        let mut seen = vec![false; config.sinks.len()];
+        let mut queue = next(sink);
+        while let Some(at) = queue.pop() {
+            if at == start {
+                let message = format!("what `{}` passes on would come back to it", sink.name);
+                let place: &Place = sink.places.of(None);
+                return Some(
+                    Diagnostic::error("dead_letter", message)
+                        .at(place)
+                        .help("end every chain of `fallback` and `dead_letter` in another sink"),
+                );
+            }
+            if !std::mem::replace(&mut seen[at], true) {
+                queue.extend(next(&config.sinks[at]));
+            }
+        }
+        None
+    })
+}
+
+fn dead_letter_file(
+    config: &Config,
+    sink: &SinkConfig,
+    path: &str,
+    world: &World,
+    needs: &mut Needs,
+) -> Result<PlannedSink, Diagnostic> {
+    let definition = Definition {
+        name: format!("{}_dead", sink.name).into(),
+        scheme: crate::sink::file::NAME.to_owned(),
+        tls: false,
+        // Nothing in it is a template.
+        target: path.replace('{', "{{"),
+        options: serde_json::Map::new(),
+    };
+    // Only options are refused.
+    let raw = Encoder::build("raw", Options::default(), needs)
+        .map_err(|error| config.diagnostic(&definition.error(error.to_string())))?;
+    let (built, _) = registry::sink(&definition, raw, world, needs)
+        .map_err(|error| config.diagnostic(&error))?;
+    Ok(PlannedSink {
+        labels: Labels {
+            id: definition.name.to_string(),
+            scheme: definition.scheme,
+        },
+        sink: built,
+        required: true,
+        quota: Quota {
+            bytes_max: LOCAL_BUFFER.0,
+            when_full: WhenFull::Block,
+        },
+        limits: LoadLimits {
+            bytes_max: LOCAL_BUFFER.0,
+            events_max: u64::MAX,
+            linger: std::time::Duration::ZERO,
+        },
+        dead_letter: None,
+        fallback: None,
+    })
+}
