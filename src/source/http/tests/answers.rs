@@ -137,8 +137,8 @@ async fn what_is_not_confirmed_in_time_or_given_up_is_503() {
     serving.stop(Duration::from_secs(20)).await;
 }
 
-/// 429 before anything is read: where the pipeline is full, and where the
-/// window is.
+/// 429 before anything is read: where the pipeline is full, at once, and where
+/// the window is for a second.
 #[tokio::test(start_paused = true)]
 async fn a_full_pipeline_or_window_refuses_at_the_head() {
     let serving = serve(Fate::Held, json!({ "ack_timeout": "1h" })).await;
@@ -169,7 +169,14 @@ async fn a_full_pipeline_or_window_refuses_at_the_head() {
         *serving.keeper.lines.borrow() < 5000,
         "the window bounds it"
     );
+    // One that waits is let in as soon as there is room.
+    let mut second = Box::pin(serving.post("", b"let in\n"));
+    let early = tokio::time::timeout(Duration::from_millis(500), second.as_mut()).await;
+    assert!(early.is_err(), "{early:?}");
     serving.keeper.settle();
+    assert_eq!(second.await.status, 200);
+    assert!(serving.keeper.text().contains("let in\n"));
+    assert_eq!(serving.keeper.refused.load(Ordering::SeqCst), 2);
     let mut answer = vec![0; 15];
     reading.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, b"HTTP/1.1 200 OK");
