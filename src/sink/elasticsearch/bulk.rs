@@ -1,20 +1,23 @@
 //! A load as the body of a bulk request: for each event a `create` action with
 //! the event's id, and the event with a `@timestamp`.
 
-use std::io::Write as _;
-
 use super::index::Index;
 use crate::event::escape::escape_json;
 use crate::event::time::Rfc3339Writer;
-use crate::event::{Batch, Column, ColumnKind, Needs, Path, Role, Timestamp};
+use crate::event::{Batch, Column, ColumnKind, EventId, Needs, Path, Role, Timestamp};
 use crate::sink::encode::Encoder;
 use crate::sink::template::Template;
-use crate::sink::{Load, Written};
+use crate::sink::{Load, Part, Written};
+
+/// About what an event takes beside its text: the action and a `@timestamp`.
+const ACTION_BYTES: usize = 140;
 
 /// What a bulk request needs of events.
 pub(super) struct Actions {
-    pub(super) index: Index,
-    pub(super) routing: Option<Template>,
+    index: Index,
+    /// What an action begins with where all events have one index.
+    beginning: Option<Vec<u8>>,
+    routing: Option<Template>,
     /// The column of the event's time.
     time: usize,
     /// The column of its own `@timestamp`.
@@ -23,8 +26,14 @@ pub(super) struct Actions {
 
 impl Actions {
     pub(super) fn new(index: Index, routing: Option<Template>, needs: &mut Needs) -> Actions {
+        let beginning = index.constant().map(|name| {
+            let mut beginning = Vec::new();
+            begin(name, &mut beginning);
+            beginning
+        });
         Actions {
             index,
+            beginning,
             routing,
             time: needs.slot(&Path::of(Role::Timestamp.name()), ColumnKind::Time),
             own: needs.slot(
@@ -72,15 +81,20 @@ impl Bulk {
     pub(super) fn encode(load: &Load, actions: &Actions, encoder: &mut Encoder) -> Bulk {
         let mut bulk = Bulk::default();
         bulk.ends.reserve_exact(load.events);
+        let text: usize = load.parts.iter().map(text_bytes).sum();
+        bulk.body.reserve(text + load.events * ACTION_BYTES);
         let mut writer = Rfc3339Writer::default();
         let (mut scratch, mut name) = (Vec::new(), String::new());
         load.for_each(|item, batch, row| {
             let body = &mut bulk.body;
-            let mut missing = actions.index.render(batch, row, &mut scratch, &mut name);
-            body.extend_from_slice(b"{\"create\":{\"_index\":\"");
-            escape_json(name.as_bytes(), body);
-            // Writing to a vector cannot fail.
-            let _ = write!(body, "\",\"_id\":\"{}", batch.id(row));
+            let mut missing = 0;
+            if let Some(beginning) = &actions.beginning {
+                body.extend_from_slice(beginning);
+            } else {
+                missing += actions.index.render(batch, row, &mut scratch, &mut name);
+                begin(&name, body);
+            }
+            body.extend_from_slice(&hex(batch.id(row)));
             if let Some(routing) = &actions.routing {
                 body.extend_from_slice(b"\",\"routing\":\"");
                 let escape = |value: &[u8], out: &mut Vec<u8>| {
@@ -90,9 +104,18 @@ impl Bulk {
             }
             body.extend_from_slice(b"\"}}\n");
             let start = body.len();
-            encoder.encode_row(batch, row, body);
-            if let Some(time) = actions.time(batch, row) {
-                add_timestamp(body, start, time, &mut writer);
+            match actions.time(batch, row) {
+                Some(time) if !encoder.is_ecs() => {
+                    body.extend_from_slice(b"{");
+                    body.extend_from_slice(TIMESTAMP_KEY);
+                    writer.write_time(time, body);
+                    body.push(b'"');
+                    let object = body.len();
+                    encoder.encode_row(batch, row, body);
+                    join(body, start, object);
+                }
+                // ECS has one always.
+                _ => encoder.encode_row(batch, row, body),
             }
             bulk.ends.push(body.len());
             let replaced = encoder.take_replaced();
@@ -128,31 +151,67 @@ impl Bulk {
     }
 }
 
+/// Of a part's text what is its rows', if all rows are alike.
+fn text_bytes(part: &Part) -> usize {
+    let rows = part.batch.rows();
+    part.batch.text().len() * part.rows.count(rows) / rows.max(1)
+}
+
+/// The beginning of an action, up to the id.
+fn begin(index: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"create\":{\"_index\":\"");
+    escape_json(index.as_bytes(), out);
+    out.extend_from_slice(b"\",\"_id\":\"");
+}
+
+/// As an id is displayed, without what formatting costs.
+fn hex(id: EventId) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(id.0.to_be_bytes()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    digits
+}
+
 const TIMESTAMP_KEY: &[u8] = b"\"@timestamp\":\"";
 
-/// Puts a `@timestamp` into the object at `start`, which has none.
-fn add_timestamp(body: &mut Vec<u8>, start: usize, time: Timestamp, writer: &mut Rfc3339Writer) {
-    let Some(brace) = memchr::memchr(b'{', &body[start..]) else {
+/// Makes one object of the open one at `start`, which has a `@timestamp`, and
+/// that at `object`: mostly its brace becomes a comma and nothing moves.
+fn join(body: &mut Vec<u8>, start: usize, object: usize) {
+    let Some(brace) = memchr::memchr(b'{', &body[object..]) else {
+        // No object, whatever it is: left alone.
+        body.drain(start..object);
         return;
     };
-    let inside = start + brace + 1;
-    let rest = &body[inside..];
-    // ECS has one always.
-    if rest.starts_with(TIMESTAMP_KEY) {
+    let brace = object + brace;
+    let inside = brace + 1;
+    if body[inside..].starts_with(TIMESTAMP_KEY) {
+        body.drain(start..object);
         return;
     }
-    let is_empty = rest.trim_ascii_start().first() == Some(&b'}');
-    let end = body.len();
-    body.extend_from_slice(TIMESTAMP_KEY);
-    writer.write_time(time, body);
-    body.extend_from_slice(if is_empty { b"\"" } else { b"\"," });
-    let added = body.len() - end;
-    body[inside..].rotate_right(added);
+    let is_empty = body[inside..].trim_ascii_start().first() == Some(&b'}');
+    if is_empty {
+        body.remove(brace);
+    } else {
+        body[brace] = b',';
+    }
+    // White space stays where it was, before the object.
+    body[start..brace].rotate_right(brace - object);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_written_as_it_is_displayed() {
+        for id in [0, 1, 0x0123_4567_89ab_cdef << 60, u128::MAX] {
+            let id = EventId(id);
+            assert_eq!(hex(id), id.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn a_timestamp_is_put_first() {
@@ -164,12 +223,17 @@ mod tests {
                 "{\"@timestamp\":\"1970-01-01T00:00:01Z\",\"a\":\"{\"}\n",
             ),
             ("{\"@timestamp\":\"x\"}\n", "{\"@timestamp\":\"x\"}\n"),
+            (
+                "\t{\"a\":1}\n",
+                "\t{\"@timestamp\":\"1970-01-01T00:00:01Z\",\"a\":1}\n",
+            ),
         ] {
             let mut body = b"before{".to_vec();
             let start = body.len();
+            body.extend_from_slice(b"{\"@timestamp\":\"1970-01-01T00:00:01Z\"");
+            let at = body.len();
             body.extend_from_slice(object.as_bytes());
-            let time = Timestamp(1_000_000_000);
-            add_timestamp(&mut body, start, time, &mut Rfc3339Writer::default());
+            join(&mut body, start, at);
             assert_eq!(&body[start..], expected.as_bytes());
         }
     }

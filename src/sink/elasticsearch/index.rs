@@ -51,6 +51,11 @@ impl Index {
         Ok(index)
     }
 
+    /// The name, if it is the same for every event.
+    pub(super) fn constant(&self) -> Option<&str> {
+        self.rendered_constant.as_deref()
+    }
+
     /// Puts a row's name into `name`; how many values were missing. `scratch`
     /// is recycled.
     pub(super) fn render(

@@ -101,12 +101,12 @@ pub(super) fn read(reply: &[u8], events: usize) -> Result<Vec<Fate>, Garbage> {
 impl Answer<'_> {
     fn fate(&self) -> Fate {
         let Some(error) = self.error.filter(|raw| raw.get() != "null") else {
-            let text = self.status.to_string();
+            let text = || self.status.to_string();
             return match self.status {
                 200..=299 => Fate::Created,
                 409 => Fate::Present,
-                400..=499 if !is_passing(self.status) => Fate::Rejected(text),
-                _ => Fate::Retry(text),
+                400..=499 if !is_passing(self.status) => Fate::Rejected(text()),
+                _ => Fate::Retry(text()),
             };
         };
         let complaint = serde_json::from_str(error.get()).unwrap_or_else(|_| Complaint {

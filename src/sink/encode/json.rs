@@ -59,6 +59,15 @@ impl Json {
     }
 
     pub(super) fn encode_row(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
+        if self.pick.is_none() && batch.columns().json().contains(row) {
+            let line = batch.line(row);
+            if memchr::memchr(b'\n', line).is_none() {
+                // For one copy a cursor is not worth the room that it clears.
+                out.extend_from_slice(line);
+                out.push(b'\n');
+                return;
+            }
+        }
         self.values.near(batch.observed);
         let mut writer = RowWriter {
             keys: self.tables.of(batch.columns().defs()),

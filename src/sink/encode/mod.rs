@@ -107,6 +107,12 @@ impl Encoder {
         matches!(self.0, Kind::Json(_) | Kind::Ecs(_))
     }
 
+    /// Whether every row has a `@timestamp`.
+    #[must_use]
+    pub fn is_ecs(&self) -> bool {
+        matches!(self.0, Kind::Ecs(_))
+    }
+
     /// The text of the part's batch if it is just what would be written.
     #[must_use]
     pub fn verbatim<'a>(&self, part: &'a Part) -> Option<&'a [u8]> {
