@@ -6,7 +6,7 @@
 //! baseline against itself. Differences below that spread are noise.
 //!
 //! `E2E_MIB` and `E2E_RUNS` change the size of the data (512) and the number
-//! of runs (11).
+//! of runs (11; between services at most 5).
 
 // What it finds out is printed.
 #![allow(clippy::print_stdout)]
@@ -22,6 +22,10 @@ mod services;
 use std::path::{Path, PathBuf};
 
 use measure::{Run, copier_over_tcp, pipe_through, tcp_through};
+
+/// Runs of a row between services: with as many as of others, a row would take
+/// most of a minute.
+const SERVICE_RUNS_MAX: usize = 5;
 
 /// A way to run tflog and what it is held to.
 struct Row {
@@ -62,6 +66,8 @@ fn main() {
         tcp_row(dir.path(), runs);
     }
     let input = dir.path().join("json");
+    // Between services: each run is long, and a sync on a disk longer.
+    let runs = runs.min(SERVICE_RUNS_MAX);
     if wanted("bulk") {
         let out = dir.path().join("out");
         let [base, again, tflog] = services::bulk(&input, &program(), &out, runs);
