@@ -236,7 +236,10 @@ impl<F: Feed> Delivery<F> {
         let mut refused = work.take(&items);
         let again = work.take(&shifted(&retry, &items));
         let mut delivered = std::mem::replace(work, again);
-        self.delivered(&mut delivered, written);
+        // A reply that took nothing is no sign that the far end is well.
+        if !delivered.is_empty() {
+            self.delivered(&mut delivered, written);
+        }
         if !refused.is_empty() {
             refused.failures += 1;
             if self.dead_letters.is_some() || !self.required {
@@ -301,8 +304,8 @@ impl<F: Feed> Delivery<F> {
         backoff.mul_f64(self.random.u64() as f64 / u64::MAX as f64)
     }
 
-    /// Hands refused events to the dead-letter sink and empties `work`. A
-    /// best-effort sink without one drops them.
+    /// Hands refused events to the dead-letter sink and empties `work`; at the
+    /// deadline the rest is given up. A best-effort sink without one drops them.
     async fn dead_letter(&self, work: &mut Work, reasons: &[String]) -> Result<(), Ended> {
         let first = reasons.first().map_or("", String::as_str);
         tracing::warn!(
@@ -335,8 +338,12 @@ impl<F: Feed> Delivery<F> {
                 ack: held.ack.dead_letter(),
                 ..held
             };
-            self.pass_on(&dead_letters.to, held, records, demand)
-                .await?;
+            let passed = self.pass_on(&dead_letters.to, held, records, demand);
+            if let Err(ended) = passed.await {
+                let rest = work.held.drain(..);
+                rest.for_each(|h| h.give_up(&self.ledger, self.index, ended.outcome()));
+                return Err(ended);
+            }
         }
         work.clear();
         Ok(())

@@ -274,6 +274,34 @@ async fn what_a_waiting_source_sends_again_is_returned_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refused_events_without_room_at_the_deadline_are_given_up() {
+    let bench = Bench::default();
+    for text in ["a\nx\n", "b\n", "c\n"] {
+        bench.send(text, false).await;
+    }
+    // The first record fills the dead-letter queue, which nobody drains.
+    let driver = bench.start(Concurrency::One, |_| {
+        let rejected = [0, 2, 3].map(|item| (item, "r".repeat(1 << 20)));
+        Err(SinkError::Partial(Box::new(Partial {
+            rejected: rejected.to_vec(),
+            ..Partial::default()
+        })))
+    });
+    while bench.ledger.snapshot().sinks[0].dead_lettered < 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench.cut_off.send_replace(Some(Instant::now()));
+    bench.feed.close();
+    assert_eq!(driver.await.unwrap(), Ended::CutOff);
+    bench.deliver_rest(1, &bench.dead);
+    let end = bench.ledger.snapshot();
+    assert_eq!(end.violations_at_end(), [""; 0]);
+    let source = &end.sources[0];
+    assert_eq!((source.accepted, source.dead_lettered), (1, 1));
+    assert_eq!(source.dropped.shutdown, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panicking_sink_is_a_failed_attempt() {
     let bench = Bench::default();
     bench.send("a\n", false).await;
