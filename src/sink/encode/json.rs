@@ -4,6 +4,8 @@
 //! object of its field list, in its order, fields of one parent together; a
 //! row without a list is `{"message": line}`.
 
+use std::ops::Range;
+
 use super::cursor::Cursor;
 use super::grouped::Grouping;
 use super::keys::{Key, KeyTables};
@@ -36,37 +38,37 @@ impl Json {
         let as_it_is = self.pick.is_none()
             && part.rows == Rows::All
             && batch.columns().rows() == rows
-            && batch.columns().json().count() == rows
-            && text.last() == Some(&b'\n')
-            // Neither CRLF nor an event of several lines.
-            && memchr::memchr2_iter(b'\n', b'\r', text).count() == rows;
-        as_it_is.then_some(text)
+            && batch.columns().json().count() == rows;
+        let lines = as_it_is.then(|| plain_lines(batch, 0..rows))??;
+        debug_assert_eq!(lines.len(), text.len());
+        Some(lines)
     }
 
     pub(super) fn encode(&mut self, part: &Part, out: &mut Vec<u8>) {
-        self.values.near(part.batch.observed);
+        let batch = &*part.batch;
+        let all_json = batch.columns().json().count() == batch.rows();
+        if all_json && self.pick.is_none() {
+            append_json_lines(part, out);
+            return;
+        }
+        self.values.near(batch.observed);
         let mut cursor = Cursor::new(out);
-        let keys = self.tables.of(part.batch.columns().defs());
+        let keys = self.tables.of(batch.columns().defs());
         let mut writer = RowWriter {
             keys,
             values: &mut self.values,
             grouping: &mut self.grouping,
             pick: self.pick.as_ref(),
         };
-        part.rows.for_each(part.batch.rows(), |row| {
-            writer.write(&mut cursor, &part.batch, row);
+        part.rows.for_each(batch.rows(), |row| {
+            writer.write(&mut cursor, batch, row);
         });
     }
 
     pub(super) fn encode_row(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
         if self.pick.is_none() && batch.columns().json().contains(row) {
-            let line = batch.line(row);
-            if memchr::memchr(b'\n', line).is_none() {
-                // For one copy a cursor is not worth the room that it clears.
-                out.extend_from_slice(line);
-                out.push(b'\n');
-                return;
-            }
+            append_json_line(batch.line(row), out);
+            return;
         }
         self.values.near(batch.observed);
         let mut writer = RowWriter {
@@ -215,15 +217,59 @@ impl Objects {
     }
 }
 
-/// Copies a line that is a JSON object. Line breaks in it (an event of several
-/// lines) can only be white space between tokens and become spaces.
+/// The text of some rows if each is one line that ends with just a line feed:
+/// no CRLF, no event of several lines, no open end.
+fn plain_lines(batch: &Batch, rows: Range<usize>) -> Option<&[u8]> {
+    let (text, ends) = (batch.text(), &batch.ends()[rows.clone()]);
+    let last = *ends.last()? as usize;
+    let lines = &text[batch.span(rows.start).start..last];
+    let plain = |end: &u32| {
+        let line = &text[..*end as usize];
+        line.ends_with(b"\n") && !line.ends_with(b"\r\n")
+    };
+    let as_it_is =
+        ends.iter().all(plain) && memchr::memchr_iter(b'\n', lines).count() == rows.len();
+    as_it_is.then_some(lines)
+}
+
+/// Appends rows that are all JSON, neighbours in one copy. No cursor: it clears
+/// the room that it writes to.
+fn append_json_lines(part: &Part, out: &mut Vec<u8>) {
+    let batch = &*part.batch;
+    let mut append = |run: Range<usize>| match plain_lines(batch, run.clone()) {
+        Some(lines) => out.extend_from_slice(lines),
+        None => run.for_each(|row| append_json_line(batch.line(row), out)),
+    };
+    let mut run = 0..0;
+    part.rows.for_each(batch.rows(), |row| {
+        if row != run.end {
+            append(run.clone());
+            run.start = row;
+        }
+        run.end = row + 1;
+    });
+    append(run);
+}
+
+/// Writes a line that is a JSON object, as [`append_json_line`] does.
 fn write_json_line(cursor: &mut Cursor, line: &[u8]) {
     if memchr::memchr(b'\n', line).is_none() {
         cursor.bytes(line);
+        cursor.bytes(b"\n");
     } else {
-        cursor.append(|out| {
-            out.extend(line.iter().map(|&b| if b == b'\n' { b' ' } else { b }));
-        });
+        cursor.append(|out| append_json_line(line, out));
     }
-    cursor.bytes(b"\n");
+}
+
+/// Appends a line that is a JSON object. Line breaks in it (an event of several
+/// lines) can only be white space between tokens and become spaces.
+fn append_json_line(line: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(line);
+    let mut rest = &mut out[start..];
+    while let Some(at) = memchr::memchr(b'\n', rest) {
+        rest[at] = b' ';
+        rest = &mut rest[at + 1..];
+    }
+    out.push(b'\n');
 }
