@@ -14,6 +14,7 @@ Examples:
   ./app | tflog --to 'file:///var/log/app/{level}.jsonl'
   tflog --from tcp://127.0.0.1:5170 --to file:///var/log/net.jsonl
   tflog exec -- ./app                             run an app, route its stdout and stderr
+  tflog --multiline auto java.log -l error        with stack traces as parts of their events
   tflog -c tflog.yaml                             sources, routes and sinks from a file
 
 FILTER is the first argument that is a rule (`level >= warn`, `exists(trace_id)`,
@@ -53,6 +54,9 @@ pub(super) struct Options {
     /// Format of the input: auto, json, logfmt, combined, syslog, 'pattern: …' …
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) parse: Option<String>,
+    /// Join lines to events: stack traces and indented lines (`auto`), or none (`off`)
+    #[arg(long, value_name = "HOW")]
+    pub(super) multiline: Option<Multiline>,
     /// Format of the output: human, json, raw, logfmt, ecs
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) output: Option<String>,
@@ -68,6 +72,25 @@ pub(super) struct Options {
     /// Print the ledger to stderr at the end
     #[arg(long)]
     pub(super) stats: bool,
+}
+
+/// Which lines are joined, where no pattern is wanted.
+#[derive(clap::ValueEnum, Debug, Clone, Copy)]
+pub(super) enum Multiline {
+    /// Stack traces and indented lines belong to the event before them
+    Auto,
+    /// Each line is an event
+    Off,
+}
+
+impl Multiline {
+    /// As the option of a source.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Multiline::Auto => "auto",
+            Multiline::Off => "off",
+        }
+    }
 }
 
 /// The verbs beside the main form.

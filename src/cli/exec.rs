@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustix::process::Signal;
 
-use super::args::Exec as Arguments;
+use super::args::{Exec as Arguments, Multiline};
 use super::engine::{self, Setup};
 use super::{EXIT_LOSS, log, setup};
 use crate::config::plan::{self, Extras};
@@ -34,7 +34,11 @@ fn run(arguments: Arguments) -> Result<u8, u8> {
         view: setup::view(&options, &env)?,
         ..Extras::default()
     };
-    let framer = Framer::new(Framing::Newline, Limits::default());
+    let lines = Framer::new(Framing::Newline, Limits::default());
+    let framer = match options.multiline {
+        Some(Multiline::Auto) => lines.joining_traces(),
+        Some(Multiline::Off) | None => lines,
+    };
     let source = Exec::command(Arc::from(NAME), command, framer);
     let child = source.child();
     setup::substitute(NAME, Box::new(source), &mut inputs, &mut extras.sources);

@@ -17,7 +17,7 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
                 "best_effort": s.best_effort, "dead_lettered": s.dead_lettered,
                 "dropped": dropped(&s.dropped), "returned": s.returned, "open": s.open,
                 "unparsed": s.unparsed, "truncated": s.truncated, "discarded": s.discarded,
-                "refused": s.refused,
+                "split": s.split, "refused": s.refused,
             });
             (label.id.clone(), terms)
         });
@@ -78,6 +78,7 @@ pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
             ("open", s.open),
             ("unparsed", s.unparsed),
             ("truncated", s.truncated),
+            ("split", s.split),
             ("discarded", s.discarded),
         ];
         extras(&mut text, &extra);

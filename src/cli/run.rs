@@ -22,7 +22,7 @@ fn run(options: &Options, words: Vec<OsString>) -> Result<u8, u8> {
         view: setup::view(options, &env)?,
         ..Extras::default()
     };
-    setup::files(&files, &mut inputs, &mut extras)?;
+    setup::files(&files, options.multiline, &mut inputs, &mut extras)?;
     let config = setup::load_or_say(&inputs)?.config;
     let runtime = engine::runtime()?;
     let world = World::real(runtime.handle().clone());

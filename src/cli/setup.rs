@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::args::Options;
+use super::args::{Multiline, Options};
 use super::{EXIT_USAGE, say};
 use crate::component::Definition;
 use crate::config::diagnostic::{Diagnostic, Style, render};
@@ -44,6 +44,9 @@ pub(super) fn inputs(options: &Options, env: Vec<(String, String)>) -> Inputs {
         to: options.to.clone(),
         http: options.http.clone().filter(|http| http != "none"),
         parse: options.parse.clone(),
+        multiline: options
+            .multiline
+            .map(|multiline| multiline.name().to_owned()),
         encode: options.output.clone(),
     }
 }
@@ -130,6 +133,7 @@ pub(super) fn view(options: &Options, env: &[(String, String)]) -> Result<View, 
 /// Files of the command line, as one source in the place of a configured one.
 pub(super) fn files(
     paths: &[OsString],
+    multiline: Option<Multiline>,
     inputs: &mut Inputs,
     extras: &mut Extras,
 ) -> Result<(), u8> {
@@ -144,6 +148,9 @@ pub(super) fn files(
     };
     let mut options = serde_json::Map::new();
     options.insert("paths".into(), texts.into());
+    if let Some(multiline) = multiline {
+        options.insert("multiline".into(), multiline.name().into());
+    }
     let definition = Definition {
         name: Arc::from(NAME),
         scheme: File::NAME.into(),

@@ -114,7 +114,6 @@ pub(super) const SOURCE: &[Key] = &[
     key("parse", Takes::Text, "Format of its lines. Default: auto."),
     later("window"),
     later("with"),
-    later("multiline"),
 ];
 
 /// A route.

@@ -175,6 +175,8 @@ pub struct Inputs {
     pub http: Option<String>,
     /// `--parse`: the format of every source.
     pub parse: Option<String>,
+    /// `--multiline`: which lines every source joins.
+    pub multiline: Option<String>,
     /// `--output`: how every sink writes.
     pub encode: Option<String>,
 }

@@ -15,6 +15,7 @@ use super::{
     BufferConfig, Config, GRACE_DEFAULT, HttpConfig, Inputs, MEMORY_DEFAULT, PARSE_DEFAULT,
     RouteConfig, SinkConfig, SourceConfig, WhenFull,
 };
+use crate::source::Generate;
 
 /// Components given by URL, over those of the tree.
 pub(super) struct Additions {
@@ -142,10 +143,16 @@ impl<'a> Reader<'a> {
         inputs: &Inputs,
     ) -> Option<SourceConfig> {
         let Component {
-            definition,
+            mut definition,
             mut shared,
             places,
         } = self.component(name, node, Side::Source)?;
+        if let Some(multiline) = &inputs.multiline
+            && definition.scheme != Generate::NAME
+        {
+            let multiline = multiline.as_str().into();
+            definition.options.insert("multiline".to_owned(), multiline);
+        }
         let parse = shared
             .take("parse")
             .and_then(|node| self.text("parse", &node));

@@ -38,6 +38,8 @@ pub struct Chunk {
     pub ends: Vec<u32>,
     /// Rows whose line was cut at the line limit, ascending.
     pub truncated: Vec<u32>,
+    /// Whether an event has several lines: newlines before its last byte.
+    pub joined: bool,
     /// What the parser found.
     pub columns: Columns,
 }
@@ -60,6 +62,7 @@ impl Chunk {
         self.text.clear();
         self.ends.clear();
         self.truncated.clear();
+        self.joined = false;
     }
 }
 
@@ -224,6 +227,7 @@ impl Batch {
     /// Only before the batch is shared.
     pub fn parse_with(&mut self, parse: impl FnOnce(&[u8], &[u32], &mut Columns)) {
         let chunk = self.chunk.as_deref_mut().expect("chunk present until drop");
+        chunk.columns.set_joined(chunk.joined);
         parse(&chunk.text, &chunk.ends, &mut chunk.columns);
     }
 
@@ -253,6 +257,7 @@ impl Batch {
             }
             chunk.ends.push(chunk.text.len() as u32);
         });
+        chunk.joined = self.chunk().joined;
         if self.columns().rows() == self.rows() {
             chunk.columns = self.columns().copy_rows(rows, &shifts);
         }

@@ -15,6 +15,7 @@ pub struct Columns {
     /// Metadata that stands in front of a column, by slot.
     same: Vec<Option<Column>>,
     wants_fields: bool,
+    joined: bool,
     json: Bits,
     failed: Bits,
     fields: Vec<Field>,
@@ -120,6 +121,17 @@ impl Columns {
         self.wants_fields
     }
 
+    /// Says, before the rows are parsed, whether some have several lines.
+    pub fn set_joined(&mut self, joined: bool) {
+        self.joined = joined;
+    }
+
+    /// Whether some rows have several lines.
+    #[must_use]
+    pub fn joined(&self) -> bool {
+        self.joined
+    }
+
     /// Says that a row's line is one valid JSON object.
     pub fn set_json(&mut self, row: usize) {
         self.json.insert(row);
@@ -151,6 +163,12 @@ impl Columns {
     /// Adds entries to the list of the row being parsed.
     pub fn push_fields(&mut self, fields: impl Iterator<Item = Field>) {
         self.fields.extend(fields);
+    }
+
+    /// The entries of the row being parsed.
+    pub fn fields_of_row(&mut self) -> &mut [Field] {
+        let start = self.field_ends.last().copied().unwrap_or(0);
+        &mut self.fields[start as usize..]
     }
 
     /// Ends the list of the row being parsed. The parse loop calls it once a

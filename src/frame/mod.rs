@@ -1,4 +1,5 @@
-//! Bytes to lines: newline, NUL and octet-counted framing (RFC 6587 §3.4).
+//! Bytes to lines: newline, NUL and octet-counted framing (RFC 6587 §3.4); and
+//! lines to events, where [`multiline`] joins some.
 //!
 //! A [`Framer`] works in place on a [`Chunk`]: it looks once at each byte that
 //! was appended since its last call and pushes the ends of the lines it finds.
@@ -6,17 +7,21 @@
 //! bytes as they are: `\r` stays, parsers trim it.
 //!
 //! No line is longer than the limit, so a chunk never holds more than the
-//! limit and one read. Reading, and moving the beginning of a line to the next
-//! chunk, is left to sources.
+//! limit and one read; with `multiline`, an event more. Reading, and moving
+//! the beginning of a line or event to the next chunk, is left to sources.
 
+pub mod multiline;
 mod octet;
 
 use memchr::{memchr, memchr_iter};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::component::ByteSize;
+use std::time::Duration;
+
+use crate::component::{BuildError, ByteSize, Definition};
 use crate::event::Chunk;
+use multiline::{Bounds, Joiner, Multiline};
 use octet::Octet;
 
 /// How lines are told apart.
@@ -70,7 +75,7 @@ impl Default for Limits {
 }
 
 /// The framing options that every byte source takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Options {
     /// How lines are told apart.
     #[serde(default)]
@@ -81,23 +86,33 @@ pub struct Options {
     /// What happens to longer lines.
     #[serde(default)]
     pub oversize: Oversize,
+    /// Which lines are parts of the event before them.
+    #[serde(default)]
+    pub multiline: Multiline,
 }
 
 impl Options {
-    /// A framer as configured, or what is wrong with `line_max`.
-    pub fn framer(&self) -> Result<Framer, String> {
+    /// A framer as configured, or what is wrong with the options of
+    /// `definition`.
+    pub fn framer(&self, definition: &Definition) -> Result<Framer, BuildError> {
         let line_max = match self.line_max {
             None => Limits::LINE_MAX,
             Some(ByteSize(bytes)) if (1..=Limits::LINE_MAX_MAX).contains(&bytes) => bytes as usize,
             Some(ByteSize(bytes)) => {
-                return Err(format!("{bytes} bytes is not between 1 byte and 1 GiB"));
+                let message = format!("{bytes} bytes is not between 1 byte and 1 GiB");
+                return Err(definition.error(message).at("line_max"));
             }
         };
         let limits = Limits {
             line_max,
             oversize: self.oversize,
         };
-        Ok(Framer::new(self.framing, limits))
+        let joiner = self.multiline.joiner();
+        let joiner = joiner.map_err(|(key, message)| definition.error(message).at(key))?;
+        Ok(Framer {
+            joiner,
+            ..Framer::new(self.framing, limits)
+        })
     }
 }
 
@@ -108,6 +123,8 @@ pub struct Framed {
     pub truncated: u64,
     /// Skipped.
     pub dropped: u64,
+    /// Events of several lines that ended at a limit of theirs.
+    pub split: u64,
 }
 
 /// Why a stream cannot be framed any further. Lines before the fault are kept.
@@ -134,6 +151,8 @@ pub struct Framer {
     /// Within a line that was cut or is skipped: up to its terminator.
     discarding: bool,
     octet: Octet,
+    /// Joins lines to events, if that is wanted.
+    joiner: Option<Box<Joiner>>,
 }
 
 impl Framer {
@@ -146,18 +165,71 @@ impl Framer {
             partial: 0,
             discarding: false,
             octet: Octet::default(),
+            joiner: None,
         }
     }
 
-    /// The longest line that it lets pass, without terminator.
+    /// The same, but with lines joined to events as `multiline: auto` does.
     #[must_use]
-    pub fn line_max(&self) -> usize {
-        self.limits.line_max
+    pub fn joining_traces(self) -> Framer {
+        // The default bounds are valid.
+        let joiner = Multiline::Auto(Bounds::default()).joiner().ok().flatten();
+        Framer { joiner, ..self }
+    }
+
+    /// The same, but for each line being an event.
+    #[must_use]
+    pub fn of_lines(self) -> Framer {
+        Framer {
+            joiner: None,
+            ..self
+        }
+    }
+
+    /// The most that can stand behind a chunk's last end and go on.
+    #[must_use]
+    pub fn unfinished_max(&self) -> usize {
+        let held = self.joiner.as_ref().map_or(0, |joiner| joiner.held_max());
+        self.limits.line_max + held
+    }
+
+    /// Bytes of whole lines behind the chunk's last end: an event that may
+    /// still go on.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.joiner.as_ref().map_or(0, |joiner| joiner.held())
+    }
+
+    /// How long the reader may wait for what the held lines go on with, before
+    /// it ends them with [`Framer::flush`].
+    #[must_use]
+    pub fn hold_time(&self) -> Duration {
+        self.joiner
+            .as_ref()
+            .map_or(Duration::ZERO, |joiner| joiner.timeout())
     }
 
     /// Frames what was appended to `chunk` since the last call. The chunk is
     /// the one of the last call or one that its rest was carried into.
     pub fn frame(&mut self, chunk: &mut Chunk) -> Result<Framed, FrameError> {
+        let Some(mut joiner) = self.joiner.take() else {
+            return self.frame_lines(chunk);
+        };
+        joiner.unfold(chunk);
+        let framed = self.frame_lines(chunk);
+        let split = joiner.fold(chunk);
+        self.joiner = Some(joiner);
+        framed.map(|framed| Framed { split, ..framed })
+    }
+
+    /// Ends the event that is held, if one is.
+    pub fn flush(&mut self, chunk: &mut Chunk) {
+        if let Some(joiner) = &mut self.joiner {
+            joiner.flush(chunk);
+        }
+    }
+
+    fn frame_lines(&mut self, chunk: &mut Chunk) -> Result<Framed, FrameError> {
         match self.framing {
             Framing::Newline => Ok(self.delimited(chunk, b'\n')),
             Framing::Nul => Ok(self.delimited(chunk, 0)),
@@ -169,6 +241,18 @@ impl Framer {
     /// stays without one. An octet-counted message that was cut short is
     /// flagged as truncated.
     pub fn finish(&mut self, chunk: &mut Chunk) -> Framed {
+        let Some(mut joiner) = self.joiner.take() else {
+            return self.finish_lines(chunk);
+        };
+        joiner.unfold(chunk);
+        let mut framed = self.finish_lines(chunk);
+        framed.split = joiner.fold(chunk);
+        joiner.flush(chunk);
+        self.joiner = Some(joiner);
+        framed
+    }
+
+    fn finish_lines(&mut self, chunk: &mut Chunk) -> Framed {
         let mut framed = Framed::default();
         if self.partial > 0 {
             if self.framing == Framing::Octet {
@@ -182,8 +266,20 @@ impl Framer {
     }
 
     /// Cuts the line being read here as if it had reached the limit: for
-    /// readers that must free its memory now.
+    /// readers that must free its memory now. What is held ends too.
     pub fn cut(&mut self, chunk: &mut Chunk) -> Framed {
+        let Some(mut joiner) = self.joiner.take() else {
+            return self.cut_line(chunk);
+        };
+        joiner.unfold(chunk);
+        let mut framed = self.cut_line(chunk);
+        framed.split = joiner.fold(chunk);
+        joiner.flush(chunk);
+        self.joiner = Some(joiner);
+        framed
+    }
+
+    fn cut_line(&mut self, chunk: &mut Chunk) -> Framed {
         let mut framed = Framed::default();
         if self.partial > 0 {
             let mut cursor = Cursor::at_partial(chunk, self.partial);

@@ -222,7 +222,7 @@ fn a_line_can_be_cut_early() {
         counts,
         Framed {
             truncated: 1,
-            dropped: 0
+            ..Framed::default()
         }
     );
     chunk.text.extend_from_slice(b" a half\nthree\n");
@@ -234,11 +234,21 @@ fn a_line_can_be_cut_early() {
 
 #[test]
 fn line_max_has_bounds() {
-    let options = |bytes| Options {
-        line_max: Some(ByteSize(bytes)),
-        ..Options::default()
+    let definition = Definition {
+        name: "test".into(),
+        scheme: "stdin".into(),
+        tls: false,
+        target: String::new(),
+        options: serde_json::Map::new(),
     };
-    assert!(options(0).framer().is_err());
-    assert!(options(u64::MAX).framer().is_err());
-    assert_eq!(options(64).framer().map(|framer| framer.line_max()), Ok(64));
+    let framer = |bytes| {
+        let options = Options {
+            line_max: Some(ByteSize(bytes)),
+            ..Options::default()
+        };
+        options.framer(&definition)
+    };
+    assert!(framer(0).is_err_and(|error| error.key.as_deref() == Some("line_max")));
+    assert!(framer(u64::MAX).is_err());
+    assert!(framer(64).is_ok_and(|framer| framer.unfinished_max() == 64));
 }

@@ -65,12 +65,44 @@ pub trait Parser: Send {
         for (row, &end) in ends.iter().enumerate() {
             let line = trim_terminator(text, start..end as usize);
             start = end as usize;
-            if !self.parse_line(text, line.clone(), row, out) {
+            let first = if out.joined() {
+                first_line(text, &line)
+            } else {
+                line.clone()
+            };
+            if !self.parse_line(text, first.clone(), row, out) {
                 out.set_failed(row);
                 fallback.parse_line(text, line, row, out);
+            } else if first.end < line.end {
+                fallback.further_lines(text, first, line.end, row, out);
             }
             out.end_row();
         }
+    }
+
+    /// Takes what follows the first line of an event, up to `end`, into a row
+    /// whose first line has been read. Only what reads any line is asked.
+    fn further_lines(
+        &mut self,
+        _text: &[u8],
+        _first: Range<usize>,
+        _end: usize,
+        _row: usize,
+        _out: &mut Columns,
+    ) {
+    }
+}
+
+/// The first line of an event of several, which is what formats are about; all
+/// of it where it can be JSON.
+fn first_line(text: &[u8], event: &Range<usize>) -> Range<usize> {
+    let event = event.clone();
+    if text[event.clone()].first() == Some(&b'{') {
+        return event;
+    }
+    match memchr::memchr(b'\n', &text[event.clone()]) {
+        Some(at) => trim_terminator(text, event.start..event.start + at + 1),
+        None => event,
     }
 }
 

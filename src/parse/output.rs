@@ -41,6 +41,11 @@ impl Output {
         !self.slots.is_empty()
     }
 
+    /// The columns that want it.
+    pub(super) fn slots(&self) -> &[usize] {
+        &self.slots
+    }
+
     /// Writes it to its columns.
     #[inline]
     pub(super) fn put(&self, out: &mut Columns, row: usize, text: &[u8], cell: Cell) {

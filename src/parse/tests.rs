@@ -1,6 +1,7 @@
 //! What all parsers promise, on any bytes, and what lies between them: columns,
 //! detection, failed lines. The formats themselves are in `tables`.
 
+mod further;
 mod tables;
 
 use std::ops::Range;

@@ -98,6 +98,7 @@ impl Inlet for Entrance {
             Notice::LineDropped | Notice::FrameInvalid => {
                 self.ledger.discard(self.source, times);
             }
+            Notice::EventSplit => self.ledger.split(self.source, times),
             Notice::ConnectionIdle | Notice::AcceptFailed | Notice::ChildRestarted => {
                 tracing::debug!(source = self.source, ?notice, times);
             }

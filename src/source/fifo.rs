@@ -49,11 +49,11 @@ impl Fifo {
             return Err(error.help("write fifo:///run/app.fifo"));
         }
         let config: Config = definition.decode()?;
-        let framer = config.frame.framer();
+        let framer = config.frame.framer(definition)?;
         Ok(Fifo {
             label: format!("{}: {}", definition.name, definition.target),
             path: definition.target.clone(),
-            framer: framer.map_err(|message| definition.error(message).at("line_max"))?,
+            framer,
             ends: None,
         })
     }

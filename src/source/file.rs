@@ -49,10 +49,10 @@ impl File {
             let error = definition.error("no file given");
             return Err(error.help("write file:///var/log/app.log"));
         }
-        let framer = config.frame.framer();
+        let framer = config.frame.framer(definition)?;
         Ok(File {
             name: definition.name.clone(),
-            framer: framer.map_err(|message| definition.error(message).at("line_max"))?,
+            framer,
             paths,
         })
     }

@@ -45,7 +45,6 @@ impl Listening {
         address: Address,
     ) -> Result<Listening, BuildError> {
         let config: Config = definition.decode()?;
-        let bad_line_max = |message: String| definition.error(message).at("line_max");
         if !(1..=CONNECTIONS_MAX).contains(&config.connections) {
             let message = format!("must be between 1 and {CONNECTIONS_MAX}");
             return Err(definition.error(message).at("connections"));
@@ -57,7 +56,7 @@ impl Listening {
         }
         let server = Server {
             label: format!("{}: {address}", definition.name),
-            framer: config.frame.framer().map_err(bad_line_max)?,
+            framer: config.frame.framer(definition)?,
             connections: config.connections,
             idle,
         };

@@ -16,6 +16,9 @@ pub enum Notice {
     LineTruncated,
     /// A line beyond the line limit was skipped, as configured.
     LineDropped,
+    /// An event of several lines ended at a limit; what goes on from it is the
+    /// next one.
+    EventSplit,
     /// A connection was closed because its framing was broken.
     FrameInvalid,
     /// A connection was closed because it was idle for too long.
@@ -160,5 +163,6 @@ impl Outlet {
     pub(super) fn count_framed(&self, framed: Framed) {
         self.count(Notice::LineTruncated, framed.truncated);
         self.count(Notice::LineDropped, framed.dropped);
+        self.count(Notice::EventSplit, framed.split);
     }
 }

@@ -2,8 +2,9 @@
 //! children's pipes.
 //!
 //! It blocks the thread it runs on, never in `read` but in a `poll` that a
-//! stop wakes, and never while it holds whole lines. In steady state a chunk
-//! costs one `poll` and one `read`.
+//! stop wakes, and never while it holds whole events. An event that may still
+//! go on (`multiline`) is held no longer than the framer says once nothing more
+//! is there. In steady state a chunk costs one `poll` and one `read`.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use tokio::time::Instant;
 
-use super::{Outlet, SourceError, Stop};
+use super::{Hold, Outlet, SourceError, Stop};
 use crate::event::{Chunk, Pool, Stream};
 use crate::frame::Framer;
 
@@ -64,6 +65,7 @@ pub(super) async fn pump(
         stop,
         chunk: Box::default(),
         position: 0,
+        hold: Hold::default(),
     };
     pump.run().await
 }
@@ -79,6 +81,17 @@ struct Pump<'a> {
     chunk: Box<Chunk>,
     /// Of the chunk's first byte in the stream.
     position: u64,
+    hold: Hold,
+}
+
+/// Why waiting ended.
+enum Woken {
+    /// A read would return at once.
+    Input,
+    /// The held event has been waited for long enough.
+    HoldOver,
+    /// The deadline passed.
+    Deadline,
 }
 
 impl Pump<'_> {
@@ -102,8 +115,15 @@ impl Pump<'_> {
             if !ready {
                 self.send().await?;
                 self.let_go();
-                if !self.wait()? {
-                    break;
+                self.hold.note(self.position, &self.framer);
+                match self.wait()? {
+                    Woken::Input => {}
+                    Woken::HoldOver => {
+                        self.framer.flush(&mut self.chunk);
+                        self.send().await?;
+                        continue;
+                    }
+                    Woken::Deadline => break,
                 }
             }
             self.make_room();
@@ -147,28 +167,33 @@ impl Pump<'_> {
         self.poll(&mut fds, Some(&Timespec::default()))
     }
 
-    /// Waits until a read would return at once; false once the deadline passed.
-    fn wait(&mut self) -> Result<bool, SourceError> {
+    /// Waits until a read would return at once, or it is time for something
+    /// else.
+    fn wait(&mut self) -> Result<Woken, SourceError> {
         loop {
             let mut fds = [
                 PollFd::from_borrowed_fd(self.input.fd, PollFlags::IN),
                 PollFd::from_borrowed_fd(self.stop.descriptor(), PollFlags::IN),
             ];
-            let Some(deadline) = self.stop.deadline() else {
-                if self.poll(&mut fds, None)? && !fds[0].revents().is_empty() {
-                    return Ok(true);
-                }
-                continue;
-            };
-            // Stopping: whoever still has it open for writing may finish.
-            self.input.held_open = None;
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).unwrap_or_default();
-            if self.poll(&mut fds[..1], Some(&timeout))? {
-                return Ok(true);
+            let stopping = self.stop.deadline();
+            if stopping.is_some() {
+                // Whoever still has it open for writing may finish.
+                self.input.held_open = None;
             }
-            if self.expired() {
-                return Ok(false);
+            // The second has nothing more to say then.
+            let fds = &mut fds[..if stopping.is_some() { 1 } else { 2 }];
+            let until = stopping.into_iter().chain(self.hold.until).min();
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = left.map(|left| Timespec::try_from(left).unwrap_or_default());
+            if self.poll(fds, timeout.as_ref())? && !fds[0].revents().is_empty() {
+                return Ok(Woken::Input);
+            }
+            let now = Instant::now();
+            if stopping.is_some_and(|deadline| deadline <= now) {
+                return Ok(Woken::Deadline);
+            }
+            if self.hold.until.is_some_and(|until| until <= now) {
+                return Ok(Woken::HoldOver);
             }
         }
     }
@@ -224,7 +249,7 @@ impl Pump<'_> {
         let spare = self.chunk.text.capacity() - self.chunk.text.len();
         if spare < READ_BYTES_MIN {
             // Doubling, but no further than the longest line and a read.
-            let longest = self.framer.line_max() + READ_BYTES_MIN;
+            let longest = self.framer.unfinished_max() + READ_BYTES_MIN;
             let target = (2 * capacity).min(longest).max(len + READ_BYTES_MIN);
             self.chunk.text.reserve_exact(target - len);
         }

@@ -18,6 +18,7 @@ pub(super) struct Recorded {
     pub(super) stream: Arc<Stream>,
     pub(super) position: u64,
     pub(super) text: Vec<u8>,
+    pub(super) ends: Vec<u32>,
     pub(super) truncated: Vec<u32>,
     pub(super) pinned_bytes: usize,
 }
@@ -98,6 +99,21 @@ impl Recorder {
         })
     }
 
+    /// All events in order of arrival.
+    pub(super) fn events(&self) -> Vec<String> {
+        self.with(|batches| {
+            let mut events = Vec::new();
+            for batch in batches {
+                let mut start = 0;
+                for end in batch.ends.iter().map(|&end| end as usize) {
+                    events.push(String::from_utf8_lossy(&batch.text[start..end]).into_owned());
+                    start = end;
+                }
+            }
+            events
+        })
+    }
+
     /// The text of the streams with this metadata value.
     pub(super) fn text_of(&self, name: &str, value: &str) -> String {
         self.with(|batches| {
@@ -127,6 +143,7 @@ impl Inlet for Recorder {
                 stream: batch.stream.clone(),
                 position: batch.position,
                 text: batch.text().to_vec(),
+                ends: batch.ends().to_vec(),
                 truncated: batch.truncated().to_vec(),
                 pinned_bytes: batch.pinned_bytes(),
             });

@@ -5,7 +5,8 @@
 //! and keeps at most [`BEGINNING_BYTES_MAX`] of an unfinished line. For longer
 //! ones it takes one of few *long-line* places, for a limited time: then the
 //! line is cut. A connection without place or window stops reading, and its
-//! peer's writes block: that is the backpressure.
+//! peer's writes block: that is the backpressure. An event that may still go on
+//! (`multiline`) is kept out of a budget of its own; without room there it ends.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,7 +20,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Notice, Outlet, SourceError, Stop};
+use super::{Hold, Notice, Outlet, SourceError, Stop};
 use crate::event::{Chunk, Pool, Stream};
 use crate::frame::Framer;
 use crate::seam::{Connection, Listener};
@@ -35,6 +36,9 @@ const LONG_LINES_MAX: usize = 4;
 /// How long a peer may take for a line longer than that, before it is cut: so
 /// that slow peers cannot keep the places.
 const LONG_LINE_TIME: Duration = Duration::from_secs(10);
+/// Bytes of events that may still go on, of all connections that wait: hundreds
+/// of stack traces.
+const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A chunk this full is sent although more is there to read.
 const FULL_BYTES: usize = Pool::CHUNK_BYTES / 4 * 3;
 /// Batches up to this size get vectors of their own size: a large chunk would
@@ -67,6 +71,7 @@ struct Shared {
     slots: Arc<Semaphore>,
     window: Semaphore,
     long_lines: Semaphore,
+    held: Semaphore,
     /// Told when the pipeline behind the outlet is gone.
     closed: Notify,
 }
@@ -85,6 +90,7 @@ impl Server {
             slots: Arc::new(Semaphore::new(connections)),
             window: Semaphore::new(WINDOW_CHUNKS),
             long_lines: Semaphore::new(LONG_LINES_MAX),
+            held: Semaphore::new(HELD_BYTES_MAX),
             closed: Notify::new(),
             server: self,
             outlet,
@@ -146,6 +152,8 @@ async fn serve(
         connection,
         beginning: Vec::new(),
         long: None,
+        held: None,
+        hold: Hold::default(),
         position: 0,
     };
     if let Err(SourceError::Closed) = reader.run().await {
@@ -164,6 +172,10 @@ struct Reader<'a> {
     beginning: Vec<u8>,
     /// The unfinished line if it is long, with its place.
     long: Option<LongLine<'a>>,
+    /// The room that `beginning` takes beyond its own, for an event that may
+    /// still go on.
+    held: Option<SemaphorePermit<'a>>,
+    hold: Hold,
     /// Of the next chunk's first byte in the stream.
     position: u64,
 }
@@ -186,6 +198,7 @@ enum Turn {
 enum Woken {
     Input,
     LongLineTimeout,
+    HoldOver,
     Idle,
     Stopped,
 }
@@ -201,6 +214,7 @@ impl Reader<'_> {
             match self.wait(stopped.as_mut()).await {
                 Woken::Input => {}
                 Woken::LongLineTimeout => self.cut_long_line().await?,
+                Woken::HoldOver => self.end_event().await?,
                 Woken::Idle => {
                     self.shared.outlet.count(Notice::ConnectionIdle, 1);
                     return self.finish().await;
@@ -236,8 +250,10 @@ impl Reader<'_> {
                 // Whatever waits here must read once more before it may say
                 // `Empty`: the wake-up may have come meanwhile.
                 Poll::Pending if !chunk.ends.is_empty() => chunk = self.send(chunk).await?,
+                Poll::Pending if !self.may_hold(&chunk) => self.framer.flush(&mut chunk),
                 Poll::Pending if self.needs_place(&chunk) => self.take_place().await?,
                 Poll::Pending => {
+                    self.hold.note(self.position, &self.framer);
                     self.keep_beginning(chunk);
                     return Ok(Turn::Empty);
                 }
@@ -276,6 +292,7 @@ impl Reader<'_> {
                 biased;
                 () = stopped => Woken::Stopped,
                 () = at(self.long.as_ref().map(|long| long.deadline)) => Woken::LongLineTimeout,
+                () = at(self.hold.until) => Woken::HoldOver,
                 () = at(idle.map(|idle| Instant::now() + idle)) => Woken::Idle,
                 () = input => Woken::Input,
             }
@@ -290,11 +307,23 @@ impl Reader<'_> {
         }
         let mut chunk = self.shared.outlet.pool.take(Pool::CHUNK_BYTES);
         chunk.text.append(&mut self.beginning);
+        self.held = None;
         chunk
     }
 
+    /// Whether an event in `chunk` that may still go on can be kept, if one is
+    /// there.
+    fn may_hold(&mut self, chunk: &Chunk) -> bool {
+        let bytes = chunk.text.len();
+        if self.framer.held() == 0 || self.long.is_some() || bytes <= BEGINNING_BYTES_MAX {
+            return true;
+        }
+        self.held = self.shared.held.try_acquire_many(bytes as u32).ok();
+        self.held.is_some()
+    }
+
     fn needs_place(&self, chunk: &Chunk) -> bool {
-        self.long.is_none() && chunk.text.len() > BEGINNING_BYTES_MAX
+        self.long.is_none() && self.held.is_none() && chunk.text.len() > BEGINNING_BYTES_MAX
     }
 
     async fn take_place(&mut self) -> Result<(), SourceError> {
@@ -319,6 +348,16 @@ impl Reader<'_> {
         }
     }
 
+    /// Ends an event that has been waited for long enough.
+    async fn end_event(&mut self) -> Result<(), SourceError> {
+        let mut chunk = self.take_chunk();
+        self.framer.flush(&mut chunk);
+        self.hold = Hold::default();
+        let rest = self.send(chunk).await?;
+        self.keep_beginning(rest);
+        Ok(())
+    }
+
     async fn cut_long_line(&mut self) -> Result<(), SourceError> {
         let mut chunk = self.take_chunk();
         let framed = self.framer.cut(&mut chunk);
@@ -339,6 +378,7 @@ impl Reader<'_> {
             whole.text = chunk.text[..chunk.framed()].to_vec();
             whole.ends = chunk.ends.as_slice().to_vec();
             whole.truncated = chunk.truncated.as_slice().to_vec();
+            whole.joined = std::mem::take(&mut chunk.joined);
             chunk.text.drain(..whole.text.len());
             chunk.ends.clear();
             chunk.truncated.clear();
@@ -392,7 +432,7 @@ fn make_room(chunk: &mut Chunk, framer: &Framer) {
     const READ_BYTES_MIN: usize = Pool::CHUNK_BYTES - FULL_BYTES;
     let (len, capacity) = (chunk.text.len(), chunk.text.capacity());
     if capacity - len < READ_BYTES_MIN {
-        let longest = framer.line_max() + READ_BYTES_MIN;
+        let longest = framer.unfinished_max() + READ_BYTES_MIN;
         let target = (2 * capacity).min(longest).max(len + READ_BYTES_MIN);
         chunk.text.reserve_exact(target - len);
     }

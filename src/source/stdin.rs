@@ -32,10 +32,10 @@ impl Stdin {
     /// Builds from `stdin`.
     pub fn build(definition: &Definition) -> Result<Stdin, BuildError> {
         let config: Config = definition.decode()?;
-        let framer = config.frame.framer();
+        let framer = config.frame.framer(definition)?;
         Ok(Stdin {
             label: format!("{}: stdin", definition.name),
-            framer: framer.map_err(|message| definition.error(message).at("line_max"))?,
+            framer,
         })
     }
 }

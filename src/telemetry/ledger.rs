@@ -159,6 +159,11 @@ impl Ledger {
         }
     }
 
+    /// Events of several lines of a source ended at a limit of theirs.
+    pub fn split(&self, source: usize, events: u64) {
+        self.lock().sources[source].split += events;
+    }
+
     /// Received events that no stage will see: the pipeline is gone. A source
     /// that waits for them sends them again: they are `returned`.
     pub fn abandon(&self, source: usize, events: u64, returned: bool) {

@@ -104,6 +104,7 @@ fn errors(page: &mut Page, snapshot: &Snapshot, sources: &[Labels], sinks: &[Lab
     for (labels, s) in sources.iter().map(source).zip(&snapshot.sources) {
         sample(&labels, "parse_failed", s.unparsed);
         sample(&labels, "line_truncated", s.truncated);
+        sample(&labels, "event_split", s.split);
         sample(&labels, "frame_discarded", s.discarded);
     }
     for (labels, k) in sinks.iter().map(sink).zip(&snapshot.sinks) {

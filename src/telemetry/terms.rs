@@ -80,6 +80,8 @@ pub struct SourceTerms {
     pub unparsed: u64,
     /// Lines cut at the line limit; events all the same.
     pub truncated: u64,
+    /// Events of several lines that ended at a limit of theirs.
+    pub split: u64,
     /// Lines or frames that never became events: over the limit where those
     /// are dropped, or not in the source's framing.
     pub discarded: u64,

@@ -14,6 +14,7 @@ mod http_load;
 mod http_source;
 mod json;
 mod lengths;
+mod multiline;
 mod pipe;
 mod routing;
 mod shutdown;

@@ -105,12 +105,12 @@ impl Exec {
                     .help("write exec:CMD or `command: [CMD, ARG]`"));
             }
         };
-        let framer = config.frame.framer();
+        let framer = config.frame.framer(definition)?;
         Ok(Exec {
             name: definition.name.clone(),
             command: words.into_iter().map(OsString::from).collect(),
             restart: config.restart,
-            framer: framer.map_err(|message| definition.error(message).at("line_max"))?,
+            framer,
             attached: false,
             child: Child::default(),
         })

@@ -38,7 +38,7 @@ fn attached(command: &[&str]) -> Exec {
     Exec::command(
         "app".into(),
         command,
-        frame::Options::default().framer().expect("valid"),
+        Framer::new(frame::Framing::Newline, frame::Limits::default()),
     )
 }
 

@@ -94,7 +94,11 @@ impl<'a> Reader<'a> {
             limits,
             stream,
             awaited: Awaited::new(),
-            framer: limits.framer.clone(),
+            framer: match format {
+                Format::Lines => limits.framer.clone(),
+                // Each value is an event.
+                Format::Values => limits.framer.clone().of_lines(),
+            },
             decoder: Decoder::new(coding),
             splitter: (format == Format::Values).then(Splitter::default),
             filling: None,
@@ -144,7 +148,14 @@ impl<'a> Reader<'a> {
                 frame
             } else {
                 self.let_go().await?;
-                self.wait(body).await?
+                if self.framer.held() == 0 {
+                    self.wait(body).await?
+                } else if let Ok(frame) = timeout(self.framer.hold_time(), self.wait(body)).await {
+                    frame?
+                } else {
+                    self.end_event().await?;
+                    continue;
+                }
             };
             match frame {
                 None => return Ok(None),
@@ -265,7 +276,7 @@ impl<'a> Reader<'a> {
                 let place = self.running.long_lines.clone().acquire_owned();
                 filling.long_line = Some(self.in_time(place).await?);
             }
-            let longest = self.framer.line_max() + Pool::CHUNK_BYTES;
+            let longest = self.framer.unfinished_max() + Pool::CHUNK_BYTES;
             let target = (2 * capacity).min(longest).max(len + ROOM_MIN);
             filling.chunk.text.reserve_exact(target - len);
         }
@@ -308,6 +319,7 @@ impl<'a> Reader<'a> {
                 text: chunk.text.as_slice().to_vec(),
                 ends: chunk.ends.as_slice().to_vec(),
                 truncated: chunk.truncated.as_slice().to_vec(),
+                joined: chunk.joined,
                 ..Chunk::default()
             });
             self.running
@@ -356,6 +368,14 @@ impl<'a> Reader<'a> {
             self.line_deadline = Some(Instant::now() + LINE_TIME);
         }
         Ok(())
+    }
+
+    /// Ends an event that may still go on, and has been waited for long enough.
+    async fn end_event(&mut self) -> Result<(), Problem> {
+        let mut filling = self.fill().await?;
+        self.framer.flush(&mut filling.chunk);
+        self.filling = Some(filling);
+        self.send().await
     }
 
     async fn finish(&mut self) -> Result<(), Problem> {

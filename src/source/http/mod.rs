@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::{Notice, Outlet, Source, SourceError, SourceFuture, Stop};
 use crate::component::{BuildError, ByteSize, Definition, Period};
+use crate::frame::multiline::Multiline;
 use crate::frame::{self, Framing, Oversize};
 use crate::seam::{Address, Listener, World};
 
@@ -69,6 +70,8 @@ pub struct Config {
     pub line_max: Option<ByteSize>,
     /// What happens to longer lines.
     pub oversize: Oversize,
+    /// Which lines of a body are parts of the event before them.
+    pub multiline: Multiline,
     /// The largest body, as sent.
     pub body_max: ByteSize,
     /// The largest body, decompressed.
@@ -88,6 +91,7 @@ impl Default for Config {
             token: None,
             line_max: None,
             oversize: Oversize::Truncate,
+            multiline: Multiline::Off,
             body_max: ByteSize(10 << 20),
             decompressed_max: ByteSize(64 << 20),
             connections_max: CONNECTIONS,
@@ -141,10 +145,10 @@ impl Http {
             framing: Framing::Newline,
             line_max: config.line_max,
             oversize: config.oversize,
+            multiline: config.multiline,
         };
-        let bad_line_max = |message: String| definition.error(message).at("line_max");
         let limits = Limits {
-            framer: frame.framer().map_err(bad_line_max)?,
+            framer: frame.framer(definition)?,
             body_max: config.body_max.0,
             decompressed_max: config.decompressed_max.0,
             idle: config.idle.0,

@@ -17,6 +17,10 @@ struct Run {
 }
 
 fn start(reader: PipeReader, recorder: Arc<Recorder>, limits: Limits) -> Run {
+    start_with(reader, recorder, Framer::new(Framing::Newline, limits))
+}
+
+fn start_with(reader: PipeReader, recorder: Arc<Recorder>, framer: Framer) -> Run {
     let world = World::real(tokio::runtime::Handle::current());
     let outlet = recorder.outlet(world.clone());
     let (stopper, stop) = Stop::new().expect("pipe");
@@ -28,14 +32,7 @@ fn start(reader: PipeReader, recorder: Arc<Recorder>, limits: Limits) -> Run {
             held_open: None,
             leftover: 0,
         };
-        pump(
-            input,
-            Framer::new(Framing::Newline, limits),
-            &outlet,
-            &stream,
-            &stop,
-        )
-        .await
+        pump(input, framer, &outlet, &stream, &stop).await
     };
     Run {
         recorder,
@@ -183,6 +180,7 @@ fn by_hand<'a>(
         stop,
         chunk: Box::default(),
         position: 0,
+        hold: Hold::default(),
     }
 }
 
@@ -225,4 +223,57 @@ async fn chunks_grow_for_long_lines_only_to_the_limit() {
             "{capacity}"
         );
     }
+}
+
+/// A framer that joins lines, and holds them for so long.
+fn joining(timeout: &str) -> Framer {
+    let options = serde_json::json!({ "multiline": { "timeout": timeout } });
+    let definition = crate::source::record::definition("stdin", "", serde_json::json!({}));
+    let options: crate::frame::Options = serde_json::from_value(options).expect("valid");
+    options.framer(&definition).expect("valid")
+}
+
+#[tokio::test]
+async fn an_event_that_may_go_on_is_held_for_a_while_only() {
+    let (reader, mut writer) = pipe();
+    let run = start_with(reader, Recorder::new(), joining("1ms"));
+    writer.write_all(b"ERROR one\n\tat x\n\tat").expect("write");
+    run.recorder.wait_lines(1).await;
+    assert_eq!(run.recorder.events(), ["ERROR one\n\tat x\n"]);
+    writer.write_all(b" y\nlast\n").expect("write");
+    run.recorder.wait_lines(3).await;
+    assert_eq!(run.recorder.events()[1..], ["\tat y\n", "last\n"]);
+    drop(writer);
+    run.done.await.expect("no panic").expect("end of input");
+}
+
+#[tokio::test]
+async fn events_before_the_one_that_may_go_on_are_not_held() {
+    let (reader, mut writer) = pipe();
+    let run = start_with(reader, Recorder::new(), joining("1m"));
+    writer.write_all(b"one\ntwo\n\tat x\n").expect("write");
+    run.recorder.wait_lines(1).await;
+    writer.write_all(b"\tat y\nlast\n").expect("write");
+    run.recorder.wait_lines(2).await;
+    drop(writer);
+    run.done.await.expect("no panic").expect("end of input");
+    let expected = ["one\n", "two\n\tat x\n\tat y\n", "last\n"];
+    assert_eq!(run.recorder.events(), expected);
+}
+
+/// However long the pipeline makes the reader wait: what is there by then
+/// belongs together.
+#[tokio::test]
+async fn backpressure_does_not_end_an_event() {
+    let (reader, mut writer) = pipe();
+    let run = start_with(reader, Recorder::holding(), joining("1ms"));
+    writer.write_all(b"one\ntwo\n").expect("write");
+    while rustix::io::ioctl_fionread(&writer).expect("pipe") > 0 {
+        tokio::task::yield_now().await;
+    }
+    writer.write_all(b"\tat x\n").expect("write");
+    run.recorder.let_through(10);
+    drop(writer);
+    run.done.await.expect("no panic").expect("end of input");
+    assert_eq!(run.recorder.events(), ["one\n", "two\n\tat x\n"]);
 }

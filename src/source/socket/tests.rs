@@ -1,5 +1,7 @@
 //! Connections on the network within the process, under a paused clock.
 
+mod hold;
+
 use std::task::Context;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};

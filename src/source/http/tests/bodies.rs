@@ -217,3 +217,29 @@ async fn a_key_makes_ids_repeat() {
     drop(client);
     serving.stop(Duration::from_secs(20)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn traces_are_one_event_until_the_end_of_the_request() {
+    let serving = serve(Fate::Kept, json!({ "multiline": "auto" })).await;
+    let trace = b"one\nERROR two\n\tat x\n\tat y";
+    let answer = serving.post("", trace).await;
+    assert_eq!(answer.json(), json!({ "accepted": 2 }));
+    // Each value of a JSON body is an event.
+    let answer = serving.post(JSON, b"[\"one\",\" two\"]").await;
+    assert_eq!(answer.json(), json!({ "accepted": 2 }));
+    serving.stop(Duration::from_secs(20)).await;
+}
+
+/// Within a request that stops coming, an event is held for a while only.
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_does_not_hold_its_events() {
+    let serving = serve(Fate::Kept, json!({ "multiline": "auto" })).await;
+    let mut client = serving.connect().await;
+    let head = "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 28\r\n\r\n";
+    client.send(head.as_bytes()).await;
+    client.send(b"ERROR two\n\tat x\n").await;
+    serving.keeper.wait_lines(1).await;
+    client.send(b"\tat y\nthree\n").await;
+    assert_eq!(client.answer().await.json(), json!({ "accepted": 3 }));
+    serving.stop(Duration::from_secs(20)).await;
+}
