@@ -14,6 +14,7 @@ use crate::config::plan::{Extras, View};
 use crate::config::{Input, Inputs, Loaded, load};
 use crate::event::Path;
 use crate::route::{Expression, RuleError};
+use crate::sink::encode::Screen;
 use crate::source::{File, Source};
 
 /// tflog's own listener where no platform says otherwise.
@@ -126,8 +127,15 @@ pub(super) fn view(options: &Options, env: &[(String, String)]) -> Result<View, 
     Ok(View {
         terminal,
         color,
+        screen: Some(Screen { columns }),
         fields,
     })
+}
+
+/// The columns of the terminal that stdout is.
+fn columns() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(size.ws_col)
 }
 
 /// Files of the command line, as one source in the place of a configured one.

@@ -18,7 +18,7 @@ use crate::route::{
 };
 use crate::seam::World;
 use crate::sink::driver::LoadLimits;
-use crate::sink::encode::{Encoder, Options};
+use crate::sink::encode::{Encoder, Options, Screen};
 use crate::source::{Generate, Source};
 use crate::telemetry::{self, Labels, Quota};
 
@@ -69,6 +69,8 @@ pub struct View {
     pub terminal: bool,
     /// Whether to colour.
     pub color: bool,
+    /// The terminal's size.
+    pub screen: Option<Screen>,
     /// Only these fields.
     pub fields: Option<Vec<Path>>,
 }
@@ -305,6 +307,7 @@ impl Planner<'_> {
             .filter(|_| definition.scheme == "stdout");
         let options = Options {
             color: on_terminal && view.color,
+            screen: view.screen.filter(|_| on_terminal),
             fields,
         };
         let encoder = Encoder::build(encoding, options, &mut self.needs).map_err(|error| {

@@ -19,6 +19,7 @@ mod walk;
 
 use self::ecs::Ecs;
 use self::human::Human;
+pub use self::human::Screen;
 use self::json::Json;
 use self::logfmt::Logfmt;
 use self::pick::Pick;
@@ -30,6 +31,8 @@ use crate::event::{Batch, Needs, Path, Rows};
 pub struct Options {
     /// Whether `human` colours its lines.
     pub color: bool,
+    /// The terminal that `human` lays its lines out for, if it writes to one.
+    pub screen: Option<Screen>,
     /// Only these fields; all if `None`.
     pub fields: Option<Vec<Path>>,
 }
@@ -90,7 +93,7 @@ impl Encoder {
         Ok(Encoder(match name {
             "json" => Kind::Json(Box::new(Json::new(pick))),
             "logfmt" => Kind::Logfmt(Logfmt::new(pick)),
-            _ => Kind::Human(Human::new(pick, options.color, needs)),
+            _ => Kind::Human(Human::new(pick, options.color, options.screen, needs)),
         }))
     }
 
@@ -134,7 +137,7 @@ impl Encoder {
                 rows.for_each(batch.rows(), |row| logfmt.encode_row(batch, row, out));
             }
             Kind::Human(human) => {
-                rows.for_each(batch.rows(), |row| human.encode_row(batch, row, out));
+                human.encode(batch, |each| rows.for_each(batch.rows(), each), out);
             }
             Kind::Ecs(ecs) => rows.for_each(batch.rows(), |row| ecs.encode_row(batch, row, out)),
         }
@@ -149,7 +152,7 @@ impl Encoder {
                 out.extend_from_slice(&batch.text()[batch.span(row)]);
             }
             Kind::Logfmt(logfmt) => logfmt.encode_row(batch, row, out),
-            Kind::Human(human) => human.encode_row(batch, row, out),
+            Kind::Human(human) => human.encode(batch, |each| each(row), out),
             Kind::Ecs(ecs) => ecs.encode_row(batch, row, out),
         }
     }

@@ -1,5 +1,7 @@
 //! What leaves is right in every encoding, whatever came in.
 
+mod human;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -215,16 +217,18 @@ fn logfmt_flattens_and_quotes() {
 fn people_see_time_level_message_and_the_rest() {
     let text = br#"{"ts":"x","lvl":"W","msg":"boom\n at f","n":1,"level":2}"#;
     for (color, expected) in [
-        (false, "13:32:42.123 WARN  boom\n     at f  n=1 level=2\n"),
+        (false, "13:32:42.123 WARN  boom  n=1 level=2\n     at f\n"),
         (
             true,
-            "\x1b[2m13:32:42.123\x1b[0m \x1b[33mWARN \x1b[0m boom\n     at f  \x1b[2mn=1 level=2\x1b[0m\n",
+            "\x1b[2m13:32:42.123\x1b[0m \x1b[33mWARN\x1b[0m  boom  \
+             \x1b[2;36mn=\x1b[0m\x1b[2m1\x1b[0m \x1b[2;36mlevel=\x1b[0m\x1b[2m2\x1b[0m\n    \
+             \x1b[2m at f\x1b[0m\n",
         ),
     ] {
         let mut needs = Needs::default();
         let options = Options {
             color,
-            fields: None,
+            ..Options::default()
         };
         let mut human = Encoder::build("human", options, &mut needs).unwrap();
         let row = part(batch(text, &needs, Defs::default(), |text, columns| {
@@ -248,18 +252,18 @@ fn content_cannot_steer_the_terminal() {
     let (mut human, needs) = encoder("human");
     let text = "plain \x1b[31m \u{9b}x\n";
     let row = part(batch(text.as_bytes(), &needs, Defs::default(), |_, _| {}));
-    assert_eq!(encode(&mut human, &row), "plain \\u001b[31m \\u009bx\n");
+    assert_eq!(encode(&mut human, &row), "plain \\e[31m \\x9bx\n");
 }
 
 #[test]
 fn chosen_fields_are_all_that_is_written() {
     let options = || Options {
-        color: false,
         fields: Some(vec![
             Path::of("http.status"),
             Path::of("service"),
             Path::of("x"),
         ]),
+        ..Options::default()
     };
     let text = br#"200 "pay\u0021""#;
     for (name, expected) in [
