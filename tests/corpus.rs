@@ -1,0 +1,25 @@
+//! `auto` reads logs captured from real programs at least as well as it did.
+
+// Tests may panic anywhere: that is how they fail.
+#![allow(clippy::unwrap_used)]
+
+#[path = "corpus/score.rs"]
+mod score;
+
+/// What the held-out half reached when this was last raised, in per cent:
+/// time, level, message. `cargo run --example corpus` prints the figures.
+const REACHED: [f64; 3] = [84.0, 74.0, 62.0];
+/// Logs in the corpus: a sample that cannot be found fails the test too.
+const LOGS_MIN: usize = 80;
+
+/// The corpus is read whole, and the half that no parser was tuned on is read
+/// as well as promised.
+#[test]
+fn auto_reads_the_held_out_half() {
+    let samples = score::samples();
+    assert!(samples.len() >= LOGS_MIN, "{} logs", samples.len());
+    let total = score::total(&samples, true);
+    let reached = [total.time, total.level, total.message].map(score::Share::percent);
+    let is_enough = reached.iter().zip(REACHED).all(|(r, wanted)| *r >= wanted);
+    assert!(is_enough, "{reached:?}\n{}", score::table(&samples));
+}
