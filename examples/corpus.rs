@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run --example corpus              # prints the table
 //! cargo run --example corpus -- --check   # and fails if the held-out half falls short
-//! CORPUS_MISSES=redis cargo run --example corpus   # and says which lines of it were read wrong
+//! CORPUS_MISSES=redis cargo run --example corpus   # and says what was read wrong in one log's dev half
 //! ```
 
 use std::io::Write as _;

@@ -12,8 +12,9 @@ A truth file has a line for each line of its log, fields divided by tabs:
 
     +                                  belongs to the record above: not scored
     TIME LEVEL MESSAGE [MESSAGE...]    TIME is RFC 3339 in UTC, LEVEL one of trace debug info warn
-                                       error fatal, MESSAGE a JSON string; `-` is none; `|` divides
-                                       readings of TIME or LEVEL, and each MESSAGE given is right
+                                       error fatal, MESSAGE a JSON string; `-` is none, `?`
+                                       is not scored; `|` divides readings of TIME or LEVEL, and
+                                       each MESSAGE given is right
 
 Times without a zone are UTC, times without a year are of 2026.
 """
@@ -131,6 +132,24 @@ class Json:
         return (utc(str(time), self.layout) if time is not None else "-", level, [message.strip()] if isinstance(message, str) else [])
 
 
+class Container:
+    """A container runtime's line around a program's: whether its level is looked for is not scored."""
+    plain = joined = None
+
+    def read(self, line):
+        if line.startswith("{"):
+            whole = json.loads(line)
+            time, text = whole["time"], whole["log"]
+        else:
+            time, _, _, text = line.split(" ", 3)
+        messages = [text.strip()]
+        if text.startswith("{"):
+            messages.append(json.loads(text)["msg"])
+        for word in ("INFO ", "ERROR "):
+            messages += [text.strip().removeprefix(word)] if text.startswith(word) else []
+        return utc(time, "iso"), "?", messages
+
+
 class Logfmt:
     plain = joined = None
 
@@ -151,7 +170,7 @@ OLD = r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
 PAIRS = r"(?:\s+[\w.]+=.*)?"
 ACCESS = r'\S+ \S+ .*? \[(?P<time>[^\]]+)\] "(?P<message>(?:[^"\\]|\\.)*)" \d'
 CLF = "%d/%b/%Y:%H:%M:%S %z"
-SYSLOG = r"\S+ [^\s:\[]+(?:\[\d+\])?:? (?P<message>.*)$"
+SYSLOG = r"\S+ (?:[^\s:\[]+(?:\[\d+\])?: (?P<message>.*)|(?P<alt>\S+ (?P<alt2>.*)))$"
 TRACING = rf"(?P<time>{ISO}) +(?P<level>[A-Z]+) (?:\S+: )?(?P<target>\w+(?:::\w+)*): (?P<alt>(?P<message>.*?){PAIRS})$"
 PINO = Json("time", "ms", "level", "msg")
 
@@ -160,7 +179,7 @@ FORMATS = {
     "nginx_error": Text(rf"(?P<time>{SLASH}) \[(?P<level>\w+)\] \d+#\d+: (?:\*\d+ )?(?P<message>.*)$", time="%Y/%m/%d %H:%M:%S"),
     "apache_common": Text(ACCESS, time=CLF),
     "apache_vhost": Text(r"\S+:\d+ " + ACCESS, time=CLF),
-    "apache_error": Text(r"\[(?P<time>\w{3} \w{3} \d\d [\d:.]+ \d{4})\] \[\w+:(?P<level>\w+)\] \[pid \d+:tid \d+\] (?:\[client [^\]]+\] )?(?P<message>.*)$", time="%a %b %d %H:%M:%S %Y"),
+    "apache_error": Text(r"\[(?P<time>\w{3} \w{3} \d\d [\d:.]+ \d{4})\] \[\w+:(?P<level>\w+)\] \[pid \d+:tid \d+\] (?:\[client [^\]]+\] )?(?P<message>.*)$", r"(?P<message>cgi: .*)$", time="%a %b %d %H:%M:%S %Y"),
     "lighttpd_error": Text(rf"(?P<time>{ISO}): (?P<alt>\([\w.]+\) (?P<message>.*))$"),
     "squid_access": Text(r"(?P<time>\d+\.\d+) +(?P<alt>\d+ \S+ \S+ \d+ (?P<message>\S+ \S+) .*)$", time="s"),
     "squid_cache": Text(rf"(?P<time>{SLASH})(?: kid\d+)?\| (?P<alt>(?:(?P<level>WARNING|ERROR|FATAL): )?(?P<message>.*))$", time="%Y/%m/%d %H:%M:%S"),
@@ -174,7 +193,7 @@ FORMATS = {
     "postgresql": Text(rf"(?P<time>{ISO} UTC) \[\d+\] (?P<altx>(?P<level>[A-Z]+):  (?P<message>.*))$"),
     "postgresql_debian": Text(rf"(?P<time>{ISO} UTC) \[\d+\] (?:\S+@\S+ )?(?P<altx>(?P<level>[A-Z]+):  (?P<message>.*))$"),
     "mariadb": Text(r"(?P<time>\d{4}-\d\d-\d\d +\d?\d:\d\d:\d\d) \d+ \[(?P<level>\w+)\] (?P<message>.*)$"),
-    "redis": Text(r"\d+:[A-Z] (?P<time>\d\d \w{3} \d{4} [\d:.]+) (?P<level>[.*#-]) (?P<message>.*)$", time="%d %b %Y %H:%M:%S"),
+    "redis": Text(r"\d+:[A-Z] (?P<time>\d\d \w{3} \d{4} [\d:.]+) (?P<level>[.*#-]) (?P<message>.*)$", r"\d+:signal-handler \((?P<time>\d+)\) (?P<message>.*)$", time=("%d %b %Y %H:%M:%S", "s")),
     "memcached": Text(plain=True),
     "rsyslog_traditional": Text(rf"(?P<time>{OLD}) {SYSLOG}", time="%b %d %H:%M:%S"),
     "rsyslog_file": Text(rf"(?P<time>{ISO}) {SYSLOG}"),
@@ -184,10 +203,15 @@ FORMATS = {
     "journal_short": Text(rf"(?P<time>{OLD}) {SYSLOG}", time="%b %d %H:%M:%S"),
     "journal_short_iso": Text(rf"(?P<time>{ISO}) {SYSLOG}"),
     "journal_json": Json("__REALTIME_TIMESTAMP", "us", "PRIORITY", "MESSAGE"),
+    "docker_json": Container(),
+    "cri": Container(),
+    "dockerd": Logfmt("time"),
     "unbound": Text(r"\[(?P<time>\d+)\] unbound\[\d+:\d+\] (?P<level>\w+): (?P<message>.*)$", time="s"),
     "bind": Text(r"(?P<time>\d\d-\w{3}-\d{4} [\d:.]+) [\w-]+: (?P<level>\w+)(?: \d+)?: (?P<message>.*)$", time="%d-%b-%Y %H:%M:%S"),
     "etcd": Json("ts", "iso", "level", "msg"),
-    "etcd_capnslog": Text(rf"(?P<time>{ISO}) (?P<level>[A-Z]) \| (?P<alt>\S+: (?P<message>.*))$", r"\[(?P<level>\w+)\] (?P<message>.*)$"),
+    "etcd_capnslog": Text(
+        rf"(?P<time>{ISO}) (?P<level>[A-Z]) \| (?P<alt>\S+: (?P<message>.*))$", r"\[(?P<level>\w+)\] (?P<message>.*)$",
+        rf"raft(?P<time>{SLASH}) (?P<level>[A-Z]+): (?P<message>.*)$", time=("iso", "", "%Y/%m/%d %H:%M:%S")),
     "prometheus": Logfmt("ts"),
     "nats": Text(rf"\[\d+\] (?P<time>{SLASH}) \[(?P<level>\w+)\] (?P<message>.*)$", time="%Y/%m/%d %H:%M:%S"),
     "mosquitto": Text(r"(?P<time>\d{10}): (?P<message>.*)$", time="s"),
@@ -216,8 +240,8 @@ FORMATS = {
     "loguru": Text(rf"(?P<time>{ISO}) \| (?P<level>\w+) +\| \S+ - (?P<message>.*)$"),
     "gunicorn": Text(rf"\[(?P<time>{ISO})\] \[\d+\] \[(?P<level>\w+)\] (?P<message>.*)$", ACCESS, time=("iso", CLF)),
     "uvicorn": Text(r"(?P<level>[A-Z]+): +(?P<message>.*)$"),
-    "uwsgi": Text(r"(?P<alt>\[pid: .*? \[(?P<time>\w{3} \w{3} [ \d]\d [\d:]+ \d{4})\] (?P<message>.*))$", time="%a %b %d %H:%M:%S %Y", plain=True),
-    "django": Text(r'\[(?P<time>\d\d/\w{3}/\d{4} [\d:]+)\] (?P<message>"(?P<alt>[^"]*)" \d+ \d+)$', time="%d/%b/%Y %H:%M:%S"),
+    "uwsgi": Text(r"(?P<time>\w{3} \w{3} [ \d]\d [\d:]+ \d{4}) - (?P<message>.*)$", r"(?P<alt>\[pid: .*? \[(?P<time>\w{3} \w{3} [ \d]\d [\d:]+ \d{4})\] (?P<message>.*))$", time="%a %b %d %H:%M:%S %Y", plain=True),
+    "django": Text(r'\[(?P<time>\d\d/\w{3}/\d{4} [\d:]+)\] (?P<message>"(?P<alt>[^"]*)" \d+ \d+)$', r"(?P<message>(?:Not Found|Internal Server Error): .*)$", time="%d/%b/%Y %H:%M:%S"),
     "pino": PINO,
     "fastify": PINO,
     "pino_iso": Json("time", "iso", "level", "message"),
@@ -248,6 +272,7 @@ FORMATS = {
     "tracing_json": Json("timestamp", "iso", "level", "fields/message"),
     "ruby_logger": Text(rf"[A-Z], \[(?P<time>{ISO}) #\d+\] +(?P<level>[A-Z]+) -- : (?P<message>.*)$"),
     "ruby_progname": Text(rf"[A-Z], \[(?P<time>{ISO}) #\d+\] +(?P<level>[A-Z]+) -- \w+: (?P<message>.*)$"),
+    "rails": Text(rf"[A-Z], \[(?P<time>{ISO}) #\d+\] +(?P<level>[A-Z]+) -- : (?P<message>.*)$"),
     "env_logger": Text(rf"\[(?P<time>{ISO}) (?P<level>[A-Z]+) +\S+\] (?P<message>.*)$"),
 }
 

@@ -9,7 +9,7 @@ apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
   apache2 bind9 caddy cron curl dnsmasq-base etcd-server haproxy iproute2 lighttpd mariadb-server memcached mosquitto \
   nats-server nginx-light openssh-client openssh-server php-fpm postfix postgresql procps prometheus python3-venv \
-  redis-server rsyslog ruby socat squid sudo tomcat10 unbound uwsgi-core uwsgi-plugin-python3
+  busybox-static crun docker.io podman puma redis-server rsyslog ruby-rails socat squid sudo tomcat10 unbound uwsgi-core uwsgi-plugin-python3
 # syslog-ng conflicts with rsyslog: unpacked beside it.
 (cd "$deps/sng" && apt-get download -q syslog-ng-core libivykis0 libnet1 && for d in *.deb; do dpkg -x "$d" root; done)
 (cd "$deps/node" && npm init -y >/dev/null && npm i --no-audit --no-fund pino@10 winston@3 bunyan@2 morgan@1 express@5 log4js@6 fastify@5)
