@@ -23,3 +23,23 @@ fn auto_reads_the_held_out_half() {
     let is_enough = reached.iter().zip(REACHED).all(|(r, wanted)| *r >= wanted);
     assert!(is_enough, "{reached:?}\n{}", score::table(&samples));
 }
+
+/// A figure falls when a value is read in another way than the truth says, and
+/// what is not there counts when it is found.
+#[test]
+fn the_score_tells_right_from_wrong() {
+    let line = r#"{"time":"2026-11-25T22:00:00.5Z","level":"warn","msg":"a b"}"#;
+    let score = |truth: &str| {
+        let tally = score::tally(line, truth, false);
+        [tally.time, tally.level, tally.message].map(|share| share.percent() as u32)
+    };
+    assert_eq!(score("2026-11-25T22:00:00.5Z\twarn\t\"a b\""), [100; 3]);
+    assert_eq!(
+        score("2026-11-25T22:00:00Z|2026-11-25T22:00:00.5Z\tinfo|warn\t\"x\"\t\"a b\""),
+        [100; 3]
+    );
+    assert_eq!(score("2026-11-25T22:00:00Z\twarn\t\"a b\""), [0, 100, 100]);
+    assert_eq!(score("2026-11-25T22:00:00.5Z\terror\t\"a\""), [100, 0, 0]);
+    assert_eq!(score::tally(line, "-\t-\t\"a b\"", false).invented, 2);
+    assert_eq!(score::tally(line, "+", false).invented, 0);
+}

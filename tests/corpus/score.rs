@@ -60,7 +60,7 @@ pub(crate) struct Tally {
     pub(crate) level: Share,
     pub(crate) message: Share,
     /// Times and levels that were found and are not there.
-    invented: u32,
+    pub(crate) invented: u32,
     /// The formats that lines were taken for, the most frequent first.
     formats: Vec<(&'static str, u32)>,
 }
@@ -201,18 +201,10 @@ pub(crate) struct Sample {
     held_out: Tally,
 }
 
-fn half(dir: &FilePath, name: &str) -> Tally {
-    let read = |ending| {
-        let path = dir.join(format!("{name}.{ending}"));
-        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-    };
-    let (log, truth) = (read("log"), read("truth"));
-    assert_eq!(
-        log.lines().count(),
-        truth.lines().count(),
-        "{}",
-        dir.display()
-    );
+/// Reads the lines of `log` as one stream and counts them against `truth`;
+/// `show` says what was read wrong.
+pub(crate) fn tally(log: &str, truth: &str, show: bool) -> Tally {
+    assert_eq!(log.lines().count(), truth.lines().count(), "{log}");
     let mut auto = Auto::new();
     let mut tally = Tally::default();
     for (line, truth) in log.split('\n').zip(truth.lines()) {
@@ -220,13 +212,22 @@ fn half(dir: &FilePath, name: &str) -> Tally {
         if let Some(truth) = Truth::read(truth) {
             tally.line(&truth, &found);
             tally.took(auto.reader.format());
-            // Only of the half that may be looked at.
-            if name == "dev" && std::env::var("CORPUS_MISSES").is_ok_and(|f| dir.ends_with(f)) {
+            if show {
                 miss(&truth, &found, line);
             }
         }
     }
     tally
+}
+
+fn half(dir: &FilePath, name: &str) -> Tally {
+    let read = |ending| {
+        let path = dir.join(format!("{name}.{ending}"));
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    // Only of the half that may be looked at.
+    let show = name == "dev" && std::env::var("CORPUS_MISSES").is_ok_and(|f| dir.ends_with(f));
+    tally(&read("log"), &read("truth"), show)
 }
 
 /// Says on standard error what was read in another way than the truth says.
