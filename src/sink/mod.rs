@@ -32,6 +32,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 pub use self::descriptor::Descriptor;
 pub use self::socket::Socket;
 use crate::event::{Batch, Rows};
@@ -176,6 +178,12 @@ pub trait Sink: Send {
 
     /// Numbers for `/metrics` that its client library keeps of itself.
     fn gauges(&self) -> Option<Arc<dyn Gauges>> {
+        None
+    }
+
+    /// Why the far end is away, for a sink that takes several loads and whose
+    /// writes wait for it instead of failing: it counts as down meanwhile.
+    fn away(&self) -> Option<watch::Receiver<Option<String>>> {
         None
     }
 

@@ -9,7 +9,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::oracle::{Received, lines, long_line, names};
 use crate::servers::Kafka;
-use crate::service::{Ended, PATIENCE, Service};
+use crate::service::{Ended, PATIENCE, Service, read};
 use crate::topic;
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
@@ -107,6 +107,45 @@ fn a_broker_that_comes_back_gets_everything() {
         });
         mock.broker_up(1).unwrap();
     });
+}
+
+/// While no broker is there, the fallback takes what waits; what is in the
+/// producer's hands stays there, and arrives when they are back.
+#[test]
+fn the_fallback_takes_over_while_brokers_are_away() {
+    let (mock, brokers) = mock();
+    let config = config(&brokers)
+        .replace("dead_letter: dead", "dead_letter: dead, fallback: spare")
+        + "  spare: file://DIR/spare.jsonl\n";
+    let service = Service::start(&config);
+    service.send(&lines("p", 0..EVENTS));
+    service.wait_until_settled(EVENTS, PATIENCE);
+    mock.broker_down(1).unwrap();
+    service.send(&lines("held", 0..10));
+    service.wait("the absence to be noticed", || {
+        let (status, body) = crate::harness::get(service.http, "/health/ready");
+        (status == 503 && body.contains("waits for the brokers")).then_some(())
+    });
+    service.send(&lines("spare", 0..EVENTS));
+    let spare = service.dir.path().join("spare.jsonl");
+    service.wait("the fallback", || {
+        (read(&spare).lines().count() as u64 == EVENTS).then_some(())
+    });
+    mock.broker_up(1).unwrap();
+    service.wait_until_settled(2 * EVENTS + 10, PATIENCE);
+    service.send(&lines("fresh", 0..1));
+    service.wait_until_settled(2 * EVENTS + 11, PATIENCE);
+    let ended = service.finish();
+    let mut wanted = names("p", 0..EVENTS);
+    wanted.extend(names("held", 0..10));
+    wanted.extend(names("fresh", 0..1));
+    received(&brokers).assert_once("events", &wanted);
+    let mut taken = Received::default();
+    for line in read(&ended.dir.path().join("spare.jsonl")).lines() {
+        taken.take_line(line);
+    }
+    taken.assert_once("spare", &names("spare", 0..EVENTS));
+    assert_eq!(ended.sink("out", "diverted"), EVENTS);
 }
 
 /// A message that the broker's limit refuses is a dead letter, its neighbours

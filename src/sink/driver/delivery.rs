@@ -23,7 +23,8 @@ use crate::telemetry::{Demand, Ledger, Passing, Sent};
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// No pause is longer, unless the far end asks for it.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
-/// The far end cannot ask for a longer pause than this.
+/// The far end cannot ask for a longer pause than this: what it asks for by
+/// mistake (a date of next year) is survived.
 const PAUSE_MAX: Duration = Duration::from_mins(5);
 /// A load that has failed so often while others were delivered has an event in
 /// it that the far end cannot take.
@@ -52,8 +53,8 @@ enum Next {
     Settled,
     /// Try what is left again, after a pause.
     Again(Duration),
-    /// It was halved: the other half comes later.
-    Halved(Work),
+    /// It was divided: the other part comes later, this one after a pause.
+    Divided(Work, Duration),
     /// Its one event was refused, for the reason.
     Refused(String),
 }
@@ -112,8 +113,9 @@ impl<F: Feed> Delivery<F> {
                     self.pause(pause).await?;
                     continue;
                 }
-                Next::Halved(other) => {
+                Next::Divided(other, pause) => {
                     others.push(other);
+                    self.pause(pause).await?;
                     continue;
                 }
                 Next::Refused(reason) => {
@@ -176,7 +178,7 @@ impl<F: Feed> Delivery<F> {
                 if !self.is_poisoned(work) {
                     Next::Again(pause)
                 } else if work.load.events > 1 {
-                    Next::Halved(work.halve())
+                    Next::Divided(work.halve(), Duration::ZERO)
                 } else if self.dead_letters.is_some() {
                     let others = "failed every time while others were delivered";
                     Next::Refused(format!("{others}: {}", self.reason()))
@@ -189,7 +191,7 @@ impl<F: Feed> Delivery<F> {
                 work.failures += 1;
                 if work.load.events > 1 {
                     self.ledger.retry(self.index);
-                    Next::Halved(work.halve())
+                    Next::Divided(work.halve(), Duration::ZERO)
                 } else {
                     Next::Refused(message)
                 }
@@ -218,8 +220,31 @@ impl<F: Feed> Delivery<F> {
         work.clear();
         self.status.count_load();
         self.limit.succeeded();
+        self.recovered();
+    }
+
+    fn recovered(&self) {
         if self.status.set_failing(None).is_some() {
             tracing::info!(sink = &*self.name, "delivering again");
+        }
+    }
+
+    /// Hears why the far end is away while writes wait for it, or that it is back.
+    pub(super) fn set_away(&self, reason: Option<&str>) {
+        self.status.set_down(reason.is_some());
+        match reason {
+            Some(reason) => {
+                self.ledger.retry(self.index);
+                self.warn(reason);
+            }
+            None => self.recovered(),
+        }
+    }
+
+    /// Says why it fails, unless that was said last.
+    fn warn(&self, message: &str) {
+        if self.status.set_failing(Some(message.to_owned())).as_deref() != Some(message) {
+            tracing::warn!(sink = &*self.name, "delivery failed, retrying: {message}");
         }
     }
 
@@ -251,7 +276,8 @@ impl<F: Feed> Delivery<F> {
                     *work = refused;
                     return Ok(Next::Again(pause));
                 }
-                return Ok(Next::Halved(refused));
+                let pause = self.failed(work, &message, after);
+                return Ok(Next::Divided(refused, pause));
             }
         }
         if work.is_empty() {
@@ -269,9 +295,7 @@ impl<F: Feed> Delivery<F> {
         self.limit.failed();
         self.status.count_failure();
         self.ledger.retry(self.index);
-        if self.status.set_failing(Some(message.to_owned())).as_deref() != Some(message) {
-            tracing::warn!(sink = &*self.name, "delivery failed, retrying: {message}");
-        }
+        self.warn(message);
         let backoff = BACKOFF_MIN.saturating_mul(1 << work.failures.min(16));
         let backoff = (backoff / 2).min(BACKOFF_MAX);
         after.map_or_else(|| self.jitter(backoff), |after| after.min(PAUSE_MAX))
@@ -384,6 +408,11 @@ impl<F: Feed> Delivery<F> {
         Ok(())
     }
 
+    /// Whether the fallback takes what waits.
+    pub(super) fn diverts(&self) -> bool {
+        self.fallback.is_some() && self.status.is_down()
+    }
+
     /// While the sink is down and has a fallback, moves what waits there. Never
     /// returns; nothing is lost when it is dropped.
     pub(super) async fn divert(&self) -> std::convert::Infallible {
@@ -391,7 +420,7 @@ impl<F: Feed> Delivery<F> {
             return std::future::pending().await;
         };
         loop {
-            self.status.down().await;
+            self.status.turns(true).await;
             let Some((share, demand)) = self.feed.pop().await else {
                 return std::future::pending().await;
             };
@@ -411,6 +440,9 @@ impl<F: Feed> Delivery<F> {
 
     /// Waits, but not beyond the deadline.
     async fn pause(&self, pause: Duration) -> Result<(), Ended> {
+        if pause.is_zero() {
+            return Ok(());
+        }
         let end = Instant::now() + pause;
         tokio::select! {
             () = sleep_until(end) => Ok(()),

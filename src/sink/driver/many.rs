@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::delivery::Delivery;
@@ -38,6 +39,19 @@ impl Gathering {
         self.work.push(share, demand);
     }
 
+    /// Puts all of it back where it came from.
+    fn put_back<F: Feed>(&mut self, feed: &F) {
+        let Work { load, held, .. } = std::mem::take(self).work;
+        for (part, held) in load.parts.into_iter().zip(held).rev() {
+            let share = Share {
+                batch: part.batch,
+                rows: part.rows,
+                ack: held.ack,
+            };
+            feed.put_back(share, held.demand);
+        }
+    }
+
     fn is_full<F>(&self, delivery: &Delivery<F>) -> bool {
         delivery.limits.is_full(self.work.total)
     }
@@ -55,6 +69,7 @@ impl Gathering {
 impl<F: Feed> Driver<F> {
     pub(super) async fn many(self, limit: Limit) -> Ended {
         let (sink, mut checks, delivery) = self.split(limit);
+        let mut away = sink.away();
         let mut workers = Workers {
             free: vec![Worker { sink, slot: 0 }],
             made: 1,
@@ -64,6 +79,12 @@ impl<F: Feed> Driver<F> {
         let (mut closed, mut ended) = (false, Ended::Drained);
         let mut stopping = delivery.cut_off.clone();
         loop {
+            // What is in flight shows when the far end is back; all else goes
+            // to the fallback meanwhile.
+            let diverts = delivery.diverts() && !in_flight.is_empty();
+            if diverts {
+                gathering.put_back(&*delivery.feed);
+            }
             while gathering.is_ready(&delivery, closed)
                 && in_flight.len() < delivery.limit.max()
                 && delivery.limit.has_room()
@@ -77,7 +98,7 @@ impl<F: Feed> Driver<F> {
             if done && gathering.work.is_empty() {
                 break;
             }
-            let room = !closed && !gathering.is_full(&delivery);
+            let room = !closed && !diverts && !gathering.is_full(&delivery);
             let ready = gathering.is_ready(&delivery, closed);
             let deadline = gathering.deadline.filter(|_| !ready);
             let wants_place = ready && in_flight.len() < delivery.limit.max();
@@ -96,6 +117,8 @@ impl<F: Feed> Driver<F> {
                     Some((share, demand)) => delivery.refuse(share, demand, ended),
                     None => closed = true,
                 },
+                reason = changed(&mut away) => delivery.set_away(reason.as_deref()),
+                () = delivery.status.turns(!diverts), if delivery.fallback.is_some() && !in_flight.is_empty() => {}
                 () = until(deadline) => {}
                 () = delivery.limit.room(), if wants_place => {}
                 Ok(()) = stopping.changed() => {}
@@ -152,6 +175,16 @@ impl Workers {
         }
         self.free.pop()
     }
+}
+
+/// Waits until the far end goes away, and why, or is back.
+async fn changed(away: &mut Option<watch::Receiver<Option<String>>>) -> Option<String> {
+    if let Some(away) = away
+        && away.changed().await.is_ok()
+    {
+        return away.borrow_and_update().clone();
+    }
+    std::future::pending().await
 }
 
 async fn until(deadline: Option<Instant>) {

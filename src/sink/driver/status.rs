@@ -42,8 +42,14 @@ impl Status {
 
     pub(super) fn count_load(&self) {
         self.delivered_loads.fetch_add(1, Ordering::Relaxed);
+        self.set_down(false);
+    }
+
+    /// Says that it is down, or that the last attempt did not fail.
+    pub(super) fn set_down(&self, down: bool) {
+        let failures = if down { DOWN_FAILURES } else { 0 };
         self.failures_in_a_row
-            .send_if_modified(|failures| std::mem::take(failures) > 0);
+            .send_if_modified(|before| std::mem::replace(before, failures) != failures);
     }
 
     pub(super) fn count_failure(&self) {
@@ -56,11 +62,11 @@ impl Status {
         *self.failures_in_a_row.borrow() >= DOWN_FAILURES
     }
 
-    /// Waits until the sink is down.
-    pub(super) async fn down(&self) {
+    /// Waits until the sink is down, or is not.
+    pub(super) async fn turns(&self, down: bool) {
         let mut failures = self.failures_in_a_row.subscribe();
         // The sender is `self`: it cannot be gone.
-        let _ = failures.wait_for(|&f| f >= DOWN_FAILURES).await;
+        let _ = failures.wait_for(|&f| (f >= DOWN_FAILURES) == down).await;
     }
 
     pub(super) fn put(&self, slot: usize, held: Vec<Held>) {

@@ -241,6 +241,104 @@ async fn the_fallback_takes_what_waits_while_a_sink_is_down() {
     }
 }
 
+/// Answers that a load must wait `after` for, and when each call came.
+async fn pauses(bench: Bench, text: &str, first: SinkError) -> Vec<(String, Duration)> {
+    bench.send(text, false).await;
+    let (tell, mut told) = mpsc::channel(100);
+    let start = Instant::now();
+    let mut first = Some(first);
+    let driver = bench.start(Concurrency::One, move |texts| {
+        tell.try_send((texts.join(""), start.elapsed())).unwrap();
+        first.take().map_or_else(ok, Err)
+    });
+    bench.feed.close();
+    driver.await.unwrap();
+    let mut all = Vec::new();
+    while let Some(call) = told.recv().await {
+        all.push(call);
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_far_end_is_waited_for_as_it_wishes_within_reason() {
+    for (asked, waited) in [
+        (Duration::from_mins(4), 240),
+        (Duration::from_mins(6), 300),
+        (Duration::MAX, 300),
+    ] {
+        let busy = SinkError::Retry {
+            message: "busy".to_owned(),
+            after: Some(asked),
+        };
+        let calls = pauses(Bench::default(), "a\n", busy).await;
+        let times: Vec<_> = calls.iter().map(|(_, at)| at.as_secs()).collect();
+        assert_eq!(times, [1, waited + 2], "a second for each call");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_tried_again_waits_beside_what_is_held() {
+    let bench = Bench {
+        with_dead_letters: false,
+        ..Bench::default()
+    };
+    let partial = SinkError::Partial(Box::new(Partial {
+        rejected: vec![(0, "bad".to_owned())],
+        retry: vec![2],
+        message: "busy".to_owned(),
+        after: Some(Duration::from_mins(1)),
+        ..Partial::default()
+    }));
+    let calls = pauses(bench, "held\ndone\nlater\n", partial).await;
+    let calls: Vec<_> = calls.iter().map(|(t, at)| (&**t, at.as_secs())).collect();
+    assert_eq!(calls, [("helddonelater", 1), ("later", 62), ("held", 63)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fallback_takes_over_while_writes_wait_for_a_far_end_that_is_away() {
+    let bench = Bench {
+        with_fallback: true,
+        ..Bench::default()
+    };
+    bench.send("held\n", false).await;
+    bench.stuck.send_replace(true);
+    let driver = bench.start(Concurrency::Fixed(4), |_| ok());
+    while bench.in_flight.lock().unwrap().0 < 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench.away.send_replace(Some("no broker".to_owned()));
+    while !bench.status.is_down() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(bench.status.failing().as_deref(), Some("no broker"));
+    for _ in 0..20 {
+        bench.send("x\ny\n", false).await;
+    }
+    while bench.ledger.snapshot().sinks[0].diverted < 40 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(
+        bench.in_flight.lock().unwrap().0,
+        1,
+        "one load shows when it is back"
+    );
+    bench.away.send_replace(None);
+    bench.stuck.send_replace(false);
+    while bench.status.is_down() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench.send("z\n", false).await;
+    bench.feed.close();
+    driver.await.unwrap();
+    bench.deliver_rest(2, &bench.fallback);
+    let end = bench.ledger.snapshot();
+    assert_eq!(end.violations_at_end(), [""; 0]);
+    assert_eq!((end.sinks[0].diverted, end.sinks[0].delivered), (40, 2));
+    assert_eq!((end.sources[0].accepted, end.sinks[0].retries), (42, 1));
+    assert_eq!(bench.status.failing(), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_waiting_source_sends_again_is_returned_at_the_deadline() {
     for concurrency in [Concurrency::One, Concurrency::Adaptive(2)] {

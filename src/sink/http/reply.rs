@@ -53,11 +53,8 @@ pub(in crate::sink) fn remedy(status: StatusCode) -> &'static str {
     }
 }
 
-/// A far end cannot make tflog wait for longer than this by one reply.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(10);
-
 /// When to try again, by `Retry-After` in seconds or as a date (RFC 9110
-/// §10.2.3).
+/// §10.2.3), however long that is: the driver has a limit.
 pub(in crate::sink) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.as_bytes().trim_ascii();
     let after = if !value.is_empty() && value.iter().all(u8::is_ascii_digit) {
@@ -70,7 +67,7 @@ pub(in crate::sink) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Optio
         let nanos = parse_any(value)?.0.saturating_sub(now.0);
         Duration::from_nanos(nanos.max(0) as u64)
     };
-    Some(after.min(RETRY_AFTER_MAX))
+    Some(after)
 }
 
 /// Bytes of a reply that a message holds.
@@ -159,11 +156,11 @@ mod tests {
         for (value, seconds) in [
             ("0", Some(0)),
             (" 120 ", Some(120)),
-            ("99999", Some(600)),
-            ("99999999999999999999999999", Some(600)),
+            ("99999", Some(99_999)),
+            ("99999999999999999999999999", Some(u64::MAX)),
             ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("Sun, 06 Nov 2094 08:00:00 GMT", Some(600)),
+            ("Sun, 06 Nov 2094 08:00:00 GMT", Some(3_155_757_023)),
             ("soon", None),
             ("-5", None),
             ("", None),

@@ -34,6 +34,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use self::order::Order;
@@ -87,6 +88,8 @@ struct Shared {
     producer: Mutex<Option<Arc<Producer>>>,
     topics: Mutex<HashSet<Box<str>>>,
     topics_max: usize,
+    /// Why the brokers are away, while messages wait for them.
+    away: watch::Sender<Option<String>>,
     /// Whether it was said that requests are refused as a whole.
     warned_of_requests: AtomicBool,
 }
@@ -140,6 +143,7 @@ pub fn build(
         producer: Mutex::default(),
         topics: Mutex::default(),
         topics_max: config.topics_max,
+        away: watch::Sender::new(None),
         warned_of_requests: AtomicBool::new(false),
     });
     Ok(Kafka::new(shared, encoder, waiting))
@@ -166,6 +170,7 @@ impl Shared {
             &self.spawn,
             &self.reports,
             &self.statistics,
+            &self.away,
         );
         let producer = started.map_err(|error| self.retry(&error))?;
         *slot = Some(producer.clone());
@@ -245,6 +250,10 @@ impl Sink for Kafka {
         let waiting = self.shared.reports.seat()?;
         let encoder = self.records.encoder().clone();
         Some(Box::new(Kafka::new(self.shared.clone(), encoder, waiting)))
+    }
+
+    fn away(&self) -> Option<watch::Receiver<Option<String>>> {
+        Some(self.shared.away.subscribe())
     }
 
     /// Waits for messages of writes that were cut off; all others are settled.

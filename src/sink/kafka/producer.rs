@@ -14,6 +14,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::reports::Reports;
@@ -38,7 +39,9 @@ pub(super) struct Context {
     statistics: Arc<Statistics>,
     /// Whether it must be replaced: after a fatal error, or by [`condemn`].
     condemned: AtomicBool,
-    is_denied: AtomicBool,
+    /// Whether there may be trouble that the next delivery ends.
+    is_troubled: AtomicBool,
+    away: watch::Sender<Option<String>>,
     trouble: Mutex<Trouble>,
     log: Mutex<Log>,
 }
@@ -50,6 +53,8 @@ struct Trouble {
     denied: Option<(String, Instant)>,
     /// The last error of a broker or of all.
     error: Option<String>,
+    /// When the first one was.
+    since: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -66,6 +71,7 @@ pub(super) fn start(
     spawn: &Spawn,
     reports: &Arc<Reports>,
     statistics: &Arc<Statistics>,
+    away: &watch::Sender<Option<String>>,
 ) -> Result<Arc<Producer>, String> {
     if matches!(spawn, Spawn::Inline) {
         return Err("librdkafka has threads of its own and cannot be simulated".to_owned());
@@ -75,7 +81,9 @@ pub(super) fn start(
         reports: reports.clone(),
         statistics: statistics.clone(),
         condemned: AtomicBool::new(false),
-        is_denied: AtomicBool::new(false),
+        // The brokers may have been away for the last producer.
+        is_troubled: AtomicBool::new(true),
+        away: away.clone(),
         trouble: Mutex::default(),
         log: Mutex::default(),
     };
@@ -133,6 +141,27 @@ impl Context {
     /// The last error since something was delivered.
     pub(super) fn last_error(&self) -> Option<String> {
         self.trouble().error.clone()
+    }
+
+    /// Says that the brokers are away, if there was trouble and no delivery
+    /// for `at_least`.
+    pub(super) fn notice_absence(&self, place: &str, at_least: Duration) {
+        let trouble = self.trouble();
+        let (Some(since), Some(error)) = (trouble.since, &trouble.error) else {
+            return;
+        };
+        if since.elapsed() >= at_least && self.away.borrow().is_none() {
+            let reason = format!("{place}: {error}; what was sent waits for the brokers");
+            self.away.send_replace(Some(reason));
+        }
+    }
+
+    /// Hears that something was delivered.
+    fn recover(&self) {
+        let mut trouble = self.trouble();
+        self.is_troubled.store(false, Ordering::Relaxed);
+        *trouble = Trouble::default();
+        self.away.send_if_modified(|away| away.take().is_some());
     }
 
     /// A line of the log, unless there are too many; whether it was written.
@@ -195,9 +224,10 @@ impl ClientContext for Context {
             if code.is_some_and(|code| refused.contains(&code)) {
                 let since = trouble.denied.take().map_or_else(Instant::now, |d| d.1);
                 trouble.denied = Some((reason.to_owned(), since));
-                self.is_denied.store(true, Ordering::Relaxed);
             }
             trouble.error = Some(reason.to_owned());
+            trouble.since.get_or_insert_with(Instant::now);
+            self.is_troubled.store(true, Ordering::Relaxed);
         }
         if self.may_log(reason) {
             tracing::warn!(sink = &*self.name, "{reason}");
@@ -212,9 +242,8 @@ impl ProducerContext for Context {
         match result {
             Ok(_) => {
                 self.reports.delivered(number);
-                if self.is_denied.load(Ordering::Relaxed) {
-                    self.is_denied.store(false, Ordering::Relaxed);
-                    *self.trouble() = Trouble::default();
+                if self.is_troubled.load(Ordering::Relaxed) {
+                    self.recover();
                 }
             }
             Err((error, _)) => {

@@ -1,5 +1,7 @@
 //! The sink against librdkafka's mock cluster.
 
+mod absence;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -318,30 +320,6 @@ async fn a_refused_user_is_denied_until_allowed() {
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(payloads(&consume(&mock, &["logs"], 1)), ["a"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn brokers_that_are_down_at_first_are_waited_for() {
-    let mock = cluster(1);
-    mock.broker_down(-1).unwrap();
-    let mut needs = Needs::default();
-    let mut first = sink(&mock, "logs", json!({}), &mut needs);
-    let mut second = first.another().unwrap();
-    let (load_a, load_b) = (one("a\n", &needs), one("b\n", &needs));
-    assert!(matches!(second.check().await, Err(SinkError::Retry { .. })));
-    let mut write = first.write(&load_a);
-    let waited = tokio::time::timeout(Duration::from_millis(100), &mut write).await;
-    assert!(waited.is_err(), "nobody can have confirmed it");
-    // A write that is given up is nobody's any more, and holds nobody.
-    let given_up = tokio::time::timeout(Duration::from_millis(10), second.write(&load_b)).await;
-    assert!(given_up.is_err());
-    mock.broker_up(-1).unwrap();
-    write.await.unwrap();
-    second.check().await.unwrap();
-    second.write(&load_b).await.unwrap();
-    second.close().await.unwrap();
-    let messages = consume(&mock, &["logs"], 3);
-    assert_eq!(payloads(&messages), ["a", "b", "b"], "the given up one too");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, Producer as _};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::outcome::{End, Failure, conclude};
 use super::producer::Producer;
@@ -23,6 +23,9 @@ const FULL_MAX: Duration = Duration::from_millis(50);
 /// A refusal counts when nothing was delivered for so long: one of several
 /// brokers may refuse while it starts.
 const DENIED_AFTER: Duration = Duration::from_secs(1);
+/// Brokers that confirm nothing for so long and fail are away: longer than
+/// the choice of a new leader takes.
+const AWAY_AFTER: Duration = Duration::from_secs(5);
 /// How often writers look whether to wait on.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often they look for what ends soon.
@@ -106,11 +109,12 @@ impl Kafka {
 
     /// Waits for all reports.
     async fn settled(&self, producer: &Producer) {
+        let start = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = self.waiting.done() => return,
-                () = sleep(LOOK) => judge(producer),
+                () = sleep(LOOK) => self.shared.judge(producer, start),
             }
         }
     }
@@ -220,7 +224,7 @@ impl Shared {
         producer: &Producer,
         mut record: BaseRecord<'_, [u8], [u8], usize>,
     ) -> Option<Failure> {
-        let mut pause = FULL_MIN;
+        let (mut pause, start) = (FULL_MIN, Instant::now());
         loop {
             match producer.send(record) {
                 Ok(()) => return None,
@@ -232,16 +236,22 @@ impl Shared {
             }
             sleep(pause).await;
             pause = (pause * 2).min(FULL_MAX);
-            judge(producer);
+            self.judge(producer, start);
         }
     }
-}
 
-/// Gives a producer up whose brokers all refuse tflog.
-fn judge(producer: &Producer) {
-    let context = producer.context();
-    if !context.is_condemned() && context.denied(DENIED_AFTER).is_some() {
-        context.condemn();
+    /// Gives a producer up whose brokers all refuse tflog, and says so when
+    /// they are away; a writer has waited for them since `start`.
+    fn judge(&self, producer: &Producer, start: Instant) {
+        let context = producer.context();
+        if context.is_condemned() {
+            return;
+        }
+        if context.denied(DENIED_AFTER).is_some() {
+            context.condemn();
+        } else if start.elapsed() >= AWAY_AFTER {
+            context.notice_absence(&self.place, AWAY_AFTER);
+        }
     }
 }
 

@@ -59,11 +59,13 @@ impl Feed for Queue {
 pub(super) type Reply = Result<Written, SinkError>;
 type Script = Arc<Mutex<dyn FnMut(Vec<String>) -> Reply + Send>>;
 
-/// Answers by a script; takes a second for each load.
+/// Answers by a script; takes a second for each load, or as long as it is stuck.
 struct Scripted {
     script: Script,
     concurrency: Concurrency,
     in_flight: Arc<Mutex<(usize, usize)>>,
+    away: watch::Sender<Option<String>>,
+    stuck: watch::Sender<bool>,
 }
 
 impl Sink for Scripted {
@@ -75,6 +77,8 @@ impl Sink for Scripted {
                 in_flight.1 = in_flight.1.max(in_flight.0);
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut stuck = self.stuck.subscribe();
+            let _ = stuck.wait_for(|stuck| !stuck).await;
             self.in_flight.lock().unwrap().0 -= 1;
             let mut texts = Vec::new();
             load.for_each(|_, batch, row| {
@@ -94,7 +98,13 @@ impl Sink for Scripted {
             script: self.script.clone(),
             concurrency: self.concurrency,
             in_flight: self.in_flight.clone(),
+            away: self.away.clone(),
+            stuck: self.stuck.clone(),
         }))
+    }
+
+    fn away(&self) -> Option<watch::Receiver<Option<String>>> {
+        Some(self.away.subscribe())
     }
 }
 
@@ -124,6 +134,8 @@ pub(super) struct Bench {
     pub(super) heard: Arc<Heard>,
     pub(super) in_flight: Arc<Mutex<(usize, usize)>>,
     pub(super) status: Arc<Status>,
+    pub(super) away: watch::Sender<Option<String>>,
+    pub(super) stuck: watch::Sender<bool>,
     pub(super) linger: Duration,
     pub(super) with_dead_letters: bool,
     pub(super) with_fallback: bool,
@@ -150,6 +162,8 @@ impl Default for Bench {
             heard: Arc::default(),
             in_flight: Arc::default(),
             status: Arc::default(),
+            away: watch::Sender::new(None),
+            stuck: watch::Sender::new(false),
             linger: Duration::ZERO,
             with_dead_letters: true,
             with_fallback: false,
@@ -205,6 +219,8 @@ impl Bench {
                 script: Arc::new(Mutex::new(script)),
                 concurrency,
                 in_flight: self.in_flight.clone(),
+                away: self.away.clone(),
+                stuck: self.stuck.clone(),
             }),
             required: true,
             feed: self.feed.clone(),
