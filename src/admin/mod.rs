@@ -23,23 +23,35 @@ use tokio::sync::watch;
 
 use crate::pipeline::Monitor;
 use crate::seam::{Address, Listener, World};
-use crate::source::http::{self, CONNECTIONS, Handler, IDLE, Mount, Server};
+use crate::source::http::tls::{self, Tls};
+use crate::source::http::{self, CONNECTIONS, CONNECTIONS_PER_PEER, Handler, IDLE, Mount, Server};
 
 /// A bound listener that does not answer yet.
 pub struct Admin {
     listener: Box<dyn Listener>,
+    tls: Option<Arc<Tls>>,
     world: World,
 }
 
 impl Admin {
     /// Binds `address`, so that a taken port fails before anything is accepted.
-    pub async fn bind(address: &str, world: &World) -> Result<Admin, String> {
+    pub async fn bind(
+        address: &str,
+        tls: Option<tls::Config>,
+        world: &World,
+    ) -> Result<Admin, String> {
+        let tls = tls.map(Tls::load).transpose();
+        let tls = tls.map_err(|fault| format!("http.{}: {fault}", fault.key))?;
         let bound = world.network.bind(&Address::Tcp(address.to_owned())).await;
         let listener = bound.map_err(|error| {
             format!("http: cannot listen on {address}: {error} (choose another with --http, or `--http none`)")
         })?;
         let world = world.clone();
-        Ok(Admin { listener, world })
+        Ok(Admin {
+            listener,
+            tls: tls.map(Arc::new),
+            world,
+        })
     }
 
     /// Where it listens.
@@ -59,7 +71,9 @@ impl Admin {
         let server = Server {
             label: "http".to_owned(),
             connections: CONNECTIONS,
+            connections_per_peer: CONNECTIONS_PER_PEER,
             idle: IDLE,
+            tls: self.tls,
         };
         let router = TowerToHyperService::new(router(monitor));
         let pages = Arc::new(Pages { router, mounts });

@@ -28,9 +28,10 @@ fn run(check: &Check) -> Result<u8, u8> {
         setup::refuse(&errors)
     })?;
     let configured = loaded.config.http.as_ref();
+    let certified = engine::asks_clients(configured.and_then(|http| http.tls.as_ref()));
     let configured = configured.map(|http| http.listen.value.as_str());
     let http = setup::http(None, configured, built.service, &env);
-    engine::mounts(&built.plan, http.as_deref()).map_err(|message| {
+    engine::mounts(&built.plan, http.as_deref(), certified).map_err(|message| {
         say(&format!("tflog: {message}"));
         EXIT_USAGE
     })?;

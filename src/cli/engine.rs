@@ -12,7 +12,7 @@ use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, report, say};
 use crate::admin::Admin;
 use crate::pipeline::{Control, Pipeline, Plan, Report};
 use crate::seam::World;
-use crate::source::http::Mount;
+use crate::source::http::{Mount, tls};
 
 /// How long the last answers of tflog's own listener may take at the end.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 pub(super) struct Setup {
     /// Where tflog's own HTTP listener opens, if it does.
     pub(super) http: Option<String>,
+    /// The certificate that it shows.
+    pub(super) tls: Option<tls::Config>,
     /// Whether it is a service: then the ledger is reported at the end.
     pub(super) service: bool,
     /// Whether the ledger was asked for.
@@ -50,14 +52,15 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, u8> {
 /// first. Returns the exit code of the main form.
 pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32) + Send) -> u8 {
     let world = World::real(tokio::runtime::Handle::current());
-    let mounts = match mounts(&plan, setup.http.as_deref()) {
+    let certified = asks_clients(setup.tls.as_ref());
+    let mounts = match mounts(&plan, setup.http.as_deref(), certified) {
         Ok(mounts) => mounts,
         Err(message) => {
             say(&format!("tflog: {message}"));
             return EXIT_USAGE;
         }
     };
-    let admin = match bind(setup.http.as_deref(), &world).await {
+    let admin = match bind(setup.http.as_deref(), setup.tls.clone(), &world).await {
         Ok(admin) => admin,
         Err(message) => {
             say(&format!("tflog: {message}"));
@@ -99,16 +102,31 @@ pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32)
 }
 
 /// What sources take at tflog's own listener, or why it cannot be there.
-pub(super) fn mounts(plan: &Plan, http: Option<&str>) -> Result<Vec<Mount>, String> {
+pub(super) fn mounts(
+    plan: &Plan,
+    http: Option<&str>,
+    certified: bool,
+) -> Result<Vec<Mount>, String> {
     let sources = plan.sources.iter();
     let mounts: Vec<_> = sources.filter_map(|s| s.source.mount()).collect();
-    mounts.iter().try_for_each(|mount| mount.check(http))?;
+    mounts
+        .iter()
+        .try_for_each(|mount| mount.check(http, certified))?;
     Ok(mounts)
 }
 
-async fn bind(http: Option<&str>, world: &World) -> Result<Option<Admin>, String> {
+/// Whether clients of a listener must show certificates.
+pub(super) fn asks_clients(tls: Option<&tls::Config>) -> bool {
+    tls.is_some_and(|tls| tls.ca.is_some())
+}
+
+async fn bind(
+    http: Option<&str>,
+    tls: Option<tls::Config>,
+    world: &World,
+) -> Result<Option<Admin>, String> {
     match http {
-        Some(address) => Admin::bind(address, world).await.map(Some),
+        Some(address) => Admin::bind(address, tls, world).await.map(Some),
         None => Ok(None),
     }
 }

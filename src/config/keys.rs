@@ -99,9 +99,24 @@ pub(super) const HTTP: &[Key] = &[
         Takes::Text,
         "Address to bind: `host:port`, or `:port` for loopback.",
     ),
+    key(
+        "tls",
+        Takes::Map(HTTP_TLS),
+        "The certificate to show; then it is https. Default: none.",
+    ),
     later("token"),
     later("auth"),
-    later("tls"),
+];
+
+/// Under `http.tls`.
+pub(super) const HTTP_TLS: &[Key] = &[
+    key("cert", Takes::Text, "File of the certificate chain, PEM."),
+    key("key", Takes::Text, "File of its key, PEM."),
+    key(
+        "ca",
+        Takes::Text,
+        "File of authorities, PEM: clients must have a certificate of theirs. Default: none.",
+    ),
 ];
 
 /// What every source has.
@@ -112,7 +127,6 @@ pub(super) const SOURCE: &[Key] = &[
         "What it reads: scheme, target and options.",
     ),
     key("parse", Takes::Text, "Format of its lines. Default: auto."),
-    later("window"),
     later("with"),
 ];
 

@@ -27,6 +27,7 @@ mod url;
 use std::path::PathBuf;
 
 use crate::component::{BuildError, ByteSize, Definition, Period};
+use crate::source::http::tls::Config as ListenerTls;
 use diagnostic::Diagnostic;
 use document::{Entry, Format, Node, Value};
 use place::{Origin, Place, RuleText, Spanned};
@@ -71,6 +72,8 @@ pub struct Config {
 pub struct HttpConfig {
     /// `host:port`; the host is loopback if none was written.
     pub listen: Spanned<String>,
+    /// The certificate to show.
+    pub tls: Option<ListenerTls>,
 }
 
 /// A source.

@@ -22,8 +22,6 @@ use crate::sink::encode::{Encoder, Options, Screen};
 use crate::source::{Generate, Source};
 use crate::telemetry::{self, Labels, Quota};
 
-/// What a source may have read and not yet handed over.
-const SOURCE_WINDOW: ByteSize = ByteSize(4 << 20);
 /// The buffer of a sink on this machine: enough to ride out a slow write. A
 /// larger one is no faster, and fills whenever the sink is the bottleneck.
 pub(super) const LOCAL_BUFFER: ByteSize = ByteSize(4 << 20);
@@ -102,7 +100,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     // The needs are complete only now: parsers are built for them.
     let sources = planner.sources(extras.sources);
     planner.paths_differ(&sources);
-    planner.fits_in_memory(&sinks);
+    planner.fits_in_memory(&sources, &sinks);
     let Planner {
         errors,
         warnings,
@@ -412,8 +410,8 @@ impl Planner<'_> {
     }
 
     /// All windows and buffers together must fit, or memory would not be bounded.
-    fn fits_in_memory(&mut self, sinks: &[PlannedSink]) {
-        let windows = self.config.sources.len() as u64 * SOURCE_WINDOW.0;
+    fn fits_in_memory(&mut self, sources: &[PlannedSource], sinks: &[PlannedSink]) {
+        let windows: u64 = sources.iter().map(|s| s.source.window_bytes()).sum();
         let buffers: u64 = sinks.iter().map(|s| s.quota.bytes_max).sum();
         if windows + buffers > self.config.memory.0 {
             let mib = |bytes: u64| bytes.div_ceil(1 << 20);
@@ -423,7 +421,8 @@ impl Planner<'_> {
                 mib(buffers),
                 mib(self.config.memory.0)
             );
-            let help = "make `memory` larger, or a sink's `buffer.memory` smaller";
+            let help =
+                "make `memory` larger, or a source's `window` or a sink's `buffer.memory` smaller";
             self.errors
                 .push(Diagnostic::error("memory", message).help(help));
         }

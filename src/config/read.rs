@@ -12,8 +12,8 @@ use super::place::{Origin, Place, Spanned};
 use super::secret::Secrets;
 use super::url::{self, Side};
 use super::{
-    BufferConfig, Config, GRACE_DEFAULT, HttpConfig, Inputs, MEMORY_DEFAULT, PARSE_DEFAULT,
-    RouteConfig, SinkConfig, SourceConfig, WhenFull,
+    BufferConfig, Config, GRACE_DEFAULT, HttpConfig, Inputs, ListenerTls, MEMORY_DEFAULT,
+    PARSE_DEFAULT, RouteConfig, SinkConfig, SourceConfig, WhenFull,
 };
 use crate::source::Generate;
 
@@ -110,6 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     fn http(&mut self, node: Node) -> Option<HttpConfig> {
+        let mut tls = None;
         let listen = match node.value {
             Value::Map(_) => {
                 let place = node.place.clone();
@@ -118,6 +119,9 @@ impl<'a> Reader<'a> {
                     self.error("config::missing", "`http` has no `listen`", &place);
                     return None;
                 };
+                if let Some(node) = fields.take("tls") {
+                    tls = Some(self.http_tls(node)?);
+                }
                 listen
             }
             _ => node,
@@ -133,7 +137,27 @@ impl<'a> Reader<'a> {
             // Nothing that was not asked for is open to the network.
             listen.value.insert_str(0, "127.0.0.1");
         }
-        Some(HttpConfig { listen })
+        Some(HttpConfig { listen, tls })
+    }
+
+    fn http_tls(&mut self, node: Node) -> Option<ListenerTls> {
+        let place = node.place.clone();
+        let mut fields = self.map("`http.tls`", node, keys::HTTP_TLS)?;
+        let mut file = |key: &str| {
+            let node = fields.take(key)?;
+            self.text(&format!("http.tls.{key}"), &node)
+        };
+        let (cert, key, ca) = (file("cert"), file("key"), file("ca"));
+        let (Some(cert), Some(key)) = (cert, key) else {
+            let message = "`http.tls` needs `cert` and `key`";
+            self.error("config::missing", message, &place);
+            return None;
+        };
+        Some(ListenerTls {
+            cert: cert.value.into(),
+            key: key.value.into(),
+            ca: ca.map(|ca| ca.value.into()),
+        })
     }
 
     fn source(

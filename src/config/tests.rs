@@ -352,3 +352,23 @@ fn no_text_makes_it_panic() {
         }
     });
 }
+
+#[test]
+fn windows_and_buffers_must_fit_the_memory_budget() {
+    let build = |window: &str| {
+        let yaml = format!(
+            "memory: 64MiB\n\
+             sources: {{ net: 'tcp://:1', push: {{ url: 'http://:2', window: {window} }} }}\n\
+             sinks: {{ out: {{ url: 'tcp://localhost:3', buffer: {{ memory: 40MiB }} }} }}\n"
+        );
+        let world = crate::seam::World::simulated(crate::event::Timestamp(0), 7);
+        plan::build(&config(&inputs(&yaml)), plan::Extras::default(), &world).map(|_| ())
+    };
+    assert_eq!(build("20MiB"), Ok(()));
+    let errors = build("21MiB").expect_err("too much");
+    let text = errors[0].to_string();
+    assert!(
+        text.contains("windows (25 MiB)") && text.contains("(40 MiB)"),
+        "{text}"
+    );
+}

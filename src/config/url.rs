@@ -187,7 +187,7 @@ fn lookup(written: &str, side: Side, place: &Place) -> Result<&'static Scheme, D
             valid()
         )));
     };
-    if name != written && !(scheme.tls && side == Side::Sink) {
+    if name != written && !scheme.tls {
         return Err(error(format!(
             "`+tls` is not supported by this version (in `{written}`)"
         )));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::socket::{CONNECTIONS, CONNECTIONS_MAX, Server};
 use super::{Outlet, SourceError, SourceFuture, Stop};
-use crate::component::{BuildError, Definition, Period};
+use crate::component::{BuildError, ByteSize, Definition, Period};
 use crate::frame;
 use crate::seam::{Address, Listener, World};
 
@@ -21,9 +21,16 @@ pub struct Config {
     /// Connections at a time; more wait to be accepted.
     #[serde(default = "connections")]
     pub connections: usize,
+    /// What connections may hold of what is not taken up, together.
+    #[serde(default = "window")]
+    pub window: ByteSize,
     /// Silence after which a connection is closed; never if not given.
     #[serde(default)]
     pub idle: Option<Period>,
+}
+
+fn window() -> ByteSize {
+    super::WINDOW
 }
 
 fn connections() -> usize {
@@ -58,6 +65,8 @@ impl Listening {
             label: format!("{}: {address}", definition.name),
             framer: config.frame.framer(definition)?,
             connections: config.connections,
+            window_bytes: super::window(config.window)
+                .map_err(|message| definition.error(message).at("window"))?,
             idle,
         };
         Ok(Listening {
@@ -66,6 +75,11 @@ impl Listening {
             world: world.clone(),
             listener: None,
         })
+    }
+
+    /// See [`super::Source::window_bytes`].
+    pub(super) fn window_bytes(&self) -> u64 {
+        self.server.window_bytes as u64
     }
 
     /// Where it listens, once open.
@@ -172,6 +186,7 @@ mod tests {
         for (options, key) in [
             (json!({ "connections": 0 }), Some("connections")),
             (json!({ "idle": "0s" }), Some("idle")),
+            (json!({ "window": "1KiB" }), Some("window")),
             (json!({ "line_max": "2GiB" }), Some("line_max")),
             (json!({ "framing": "tabs" }), None),
             (json!({ "backlog": 5 }), None),

@@ -32,6 +32,9 @@ pub mod unix;
 #[cfg(test)]
 mod record;
 
+use crate::component::ByteSize;
+use crate::event::Pool;
+
 pub use exec::{Child, Exec};
 pub use fifo::Fifo;
 pub use file::File;
@@ -43,6 +46,10 @@ pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
 pub use tcp::Tcp;
 pub use unix::Unix;
+
+/// Bytes that a source may hold of what is not settled or taken up, unless its
+/// `window` says otherwise.
+pub const WINDOW: ByteSize = ByteSize(4 << 20);
 
 /// Why a source ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +73,12 @@ pub trait Source: Send {
         false
     }
 
+    /// Bytes that it may hold of what is not settled or taken up: its part of
+    /// the memory budget.
+    fn window_bytes(&self) -> u64 {
+        WINDOW.0
+    }
+
     /// Its part of tflog's own listener, if that is where its events come in.
     fn mount(&self) -> Option<http::Mount> {
         None
@@ -80,4 +93,17 @@ pub trait Source: Send {
     /// Reads until the end of input or until `stop` says so, sending batches.
     /// Runs on a thread of its own, which it may block.
     fn run(self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static>;
+}
+
+/// A window of whole chunks, at least one; why it cannot be.
+fn window(bytes: ByteSize) -> Result<usize, String> {
+    let chunk = Pool::CHUNK_BYTES as u64;
+    // Beyond, permits of semaphores would not count it.
+    if !(chunk..=1 << 30).contains(&bytes.0) {
+        return Err(format!(
+            "{} bytes is not between 256 KiB and 1 GiB",
+            bytes.0
+        ));
+    }
+    Ok((bytes.0 / chunk * chunk) as usize)
 }

@@ -25,8 +25,6 @@ use crate::event::{Chunk, Pool, Stream};
 use crate::frame::Framer;
 use crate::seam::{Connection, Listener};
 
-/// Chunks that the connections of a source may fill at once: 4 MiB.
-const WINDOW_CHUNKS: usize = 16;
 /// What an idle connection may keep of an unfinished line: 4 MiB for 1,000
 /// connections.
 const BEGINNING_BYTES_MAX: usize = 4096;
@@ -59,6 +57,8 @@ pub(super) struct Server {
     pub(super) framer: Framer,
     /// Connections at a time; more wait in the kernel's backlog.
     pub(super) connections: usize,
+    /// What they may fill at once, in whole chunks.
+    pub(super) window_bytes: usize,
     /// Silence after which a connection is closed.
     pub(super) idle: Option<Duration>,
 }
@@ -88,7 +88,7 @@ impl Server {
         let connections = self.connections;
         let shared = Arc::new(Shared {
             slots: Arc::new(Semaphore::new(connections)),
-            window: Semaphore::new(WINDOW_CHUNKS),
+            window: Semaphore::new(self.window_bytes / Pool::CHUNK_BYTES),
             long_lines: Semaphore::new(LONG_LINES_MAX),
             held: Semaphore::new(HELD_BYTES_MAX),
             closed: Notify::new(),

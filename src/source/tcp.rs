@@ -53,6 +53,10 @@ impl Source for Tcp {
         true
     }
 
+    fn window_bytes(&self) -> u64 {
+        self.0.window_bytes()
+    }
+
     fn open(&mut self) -> SourceFuture<'_> {
         Box::pin(self.0.open())
     }

@@ -134,7 +134,7 @@ fn settled(page: &mut Page, snapshot: &Snapshot, sources: &[Labels]) {
     page.family(
         "tflog_source_refused_requests_total",
         "counter",
-        "requests turned away before anything of them was read",
+        "requests, and connections of peers that have too many, turned away before anything was read",
     );
     for (l, s) in sources.iter().zip(&snapshot.sources) {
         page.sample(&source(l), s.refused);

@@ -15,8 +15,8 @@ use tflog::source::{Outlet, Source, SourceFuture, Stop};
 use tflog::telemetry::{Labels, Quota, Snapshot, WhenFull};
 
 /// Sends so many batches of three lines, a second apart.
-struct Lines {
-    batches: usize,
+pub(crate) struct Lines {
+    pub(crate) batches: usize,
 }
 
 impl Source for Lines {
@@ -37,7 +37,7 @@ impl Source for Lines {
 
 /// Records what it gets; fails a first attempt out of so many.
 #[derive(Default)]
-struct Recorder {
+pub(crate) struct Recorder {
     got: Arc<Mutex<Vec<u8>>>,
     attempts: usize,
     fail_every: usize,

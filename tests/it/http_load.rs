@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::answer::Answer;
 use crate::harness::{Running, assert_balanced, connect, free_address};
 use crate::http_source::{start, stop};
 
@@ -66,24 +67,14 @@ impl Client {
         let read = self.stream.read(&mut buffer).expect("open");
         assert!(read > 0, "an answer never closes the connection");
         self.unread.extend_from_slice(&buffer[..read]);
-        let text = std::str::from_utf8(&self.unread).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let head = head.to_ascii_lowercase();
-        let length = head
-            .lines()
-            .find_map(|l| l.strip_prefix("content-length: "));
-        if body.len() < length.expect("a length").parse().expect("a number") {
-            return None;
-        }
-        let status = head.split(' ').nth(1)?.parse().expect("a status");
-        if status == 200 {
-            assert_eq!(body, format!("{{\"accepted\":{LINES}}}"));
-        } else {
-            assert!(head.contains("retry-after: "), "{text}");
-        }
-        let body = body.to_owned();
+        let answer = Answer::of(&self.unread)?;
         self.unread.clear();
-        Some((status, body))
+        if answer.status == 200 {
+            assert_eq!(answer.body, format!("{{\"accepted\":{LINES}}}"));
+        } else {
+            assert!(answer.head.contains("retry-after: "), "{answer:?}");
+        }
+        Some((answer.status, answer.body))
     }
 }
 
@@ -213,7 +204,7 @@ fn load_a_file(connections: usize, requests: u64) {
     let own = free_address();
     let out = dir.path().join("out.log");
     let config = format!(
-        "http: none:0\nsources: {{ push: 'http://{own}' }}\n\
+        "http: none:0\nsources: {{ push: 'http://{own}?connections_per_peer=1000' }}\n\
          sinks: {{ out: {{ url: 'file://{}', encode: raw }} }}\n",
         out.display()
     );
@@ -295,7 +286,7 @@ fn load_a_stalled_sink(source: &str, detail: &str, said: u64) -> (Answers, u64) 
     let out = dir.join("out.log");
     let stalled = Stalled::listen();
     let config = format!(
-        "http: none:0\nsources: {{ push: {{ url: 'http://{own}', {source} }} }}\nsinks:\n  \
+        "http: none:0\nsources: {{ push: {{ url: 'http://{own}', connections_per_peer: 400, {source} }} }}\nsinks:\n  \
          file: {{ url: 'file://{}', encode: raw }}\n  \
          slow: {{ url: 'tcp://{}', encode: raw, buffer: {{ memory: 1MiB }} }}\n",
         out.display(),

@@ -6,37 +6,22 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::answer::Answer;
 use crate::harness::{
     Running, assert_balanced, connect, free_address, get, ledger, lines, metric, run, tflog,
     wait_for,
 };
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
 
 /// Reads one answer and leaves the connection as it is.
 fn answer(stream: &mut TcpStream) -> Answer {
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        let text = String::from_utf8_lossy(&all).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|l| l.strip_prefix("content-length: "));
-            let length: usize = length.expect("a length").parse().unwrap();
-            if body.len() >= length {
-                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                let body = body.to_owned();
-                return Answer { status, head, body };
-            }
+        if let Some(answer) = Answer::of(&all) {
+            return answer;
         }
         let read = stream.read(&mut buffer).expect("open");
-        assert!(read > 0, "closed after {text:?}");
+        assert!(read > 0, "closed after {all:?}");
         all.extend_from_slice(&buffer[..read]);
     }
 }
@@ -87,13 +72,6 @@ fn assert_accounted(source: &serde_json::Value) {
     assert_eq!((number("open"), dropped), (0, 0), "{source}");
 }
 
-/// tflog's own listener is there before the source behind it is.
-fn wait_until_taken(http: SocketAddr) {
-    wait_for("the source", || {
-        (post(http, "", b"").status == 200).then_some(())
-    });
-}
-
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(text).unwrap();
@@ -113,7 +91,6 @@ fn an_answer_of_200_means_that_the_file_has_it() {
         out.display()
     );
     let running = start(dir.path(), &config);
-    wait_until_taken(http);
     let mut stream = connect(http);
     for i in 0..50 {
         let line = format!("line {i}");
@@ -292,7 +269,7 @@ fn a_thousand_connections_are_kept_alive() {
     let own = free_address();
     let out = dir.path().join("out.log");
     let config = format!(
-        "http: none:0\nsources: {{ push: 'http://{own}' }}\n\
+        "http: none:0\nsources: {{ push: 'http://{own}?connections_per_peer=1000' }}\n\
          sinks: {{ out: {{ url: 'file://{}', encode: raw }} }}\n",
         out.display()
     );
@@ -342,7 +319,6 @@ fn a_stop_lets_open_requests_end() {
         out.display()
     );
     let running = start(dir.path(), &config);
-    wait_until_taken(http);
     let mut streams = [connect(own), connect(http)];
     for stream in &mut streams {
         stream

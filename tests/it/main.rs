@@ -7,14 +7,18 @@
 mod harness;
 
 mod accounting;
+mod answer;
 mod backpressure;
 mod children;
 mod http;
 mod http_load;
 mod http_source;
+mod http_tls;
 mod json;
 mod lengths;
 mod multiline;
+mod names;
+mod peers;
 mod pipe;
 mod routing;
 mod shutdown;

@@ -79,7 +79,7 @@ pub(super) const SCHEMES: [Scheme; 15] = [
     scheme("tcp", Shape::Address, true, true),
     scheme("file", Shape::Path, true, true),
     scheme("generate", Shape::Nothing, true, false),
-    scheme("http", Shape::Web, true, true),
+    scheme("http", Shape::Web, true, true).with_tls(),
     scheme("https", Shape::Web, false, true),
     scheme("kafka", Shape::Address, false, true).with_tls(),
     scheme("elasticsearch", Shape::Address, false, true).with_tls(),

@@ -1,6 +1,6 @@
 //! What becomes of a request: whether it is let in, and what it is answered.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -8,7 +8,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode, Version};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -19,8 +19,6 @@ use super::decode::Coding;
 use crate::event::{Pool, Stream};
 use crate::frame::Framer;
 
-/// Bytes that may be read and not yet settled: 16 chunks.
-const WINDOW_BYTES: usize = 16 * Pool::CHUNK_BYTES;
 /// Requests that may be within a line longer than a chunk at once.
 const LONG_LINES_MAX: usize = 4;
 /// Compressed bodies that are read at once. Their windows are up to 8 MiB with
@@ -36,7 +34,7 @@ const REFUSED_TIME: Duration = Duration::from_secs(2);
 /// A refused body up to this size is worth the connection.
 const REFUSED_KEEP_BYTES: u64 = 64 * 1024;
 
-const NOT_YET: &str = "tflog is starting or stopping: send the request again";
+const STOPPING: &str = "tflog is stopping: send the request again";
 const FULL: &str = "a sink's buffer is full: send the request again later";
 const BUSY: &str = "too much is on its way already: send the request again later";
 const TIMED_OUT: &str = "the events were not confirmed in time, and may or may not be kept";
@@ -53,6 +51,8 @@ pub(super) struct Limits {
     pub(super) idle: Duration,
     /// Wait for the confirmation of all events.
     pub(super) ack_timeout: Duration,
+    /// Bytes that may be read and not yet settled.
+    pub(super) window_bytes: usize,
     /// Requests at a time.
     pub(super) requests_max: usize,
 }
@@ -66,7 +66,16 @@ pub(super) struct Intake {
     pub(super) guarded: bool,
     pub(super) token: Option<Box<str>>,
     pub(super) limits: Limits,
-    pub(super) running: RwLock<Option<Arc<Running>>>,
+    pub(super) phase: watch::Sender<Phase>,
+}
+
+/// Whether the pipeline runs.
+#[derive(Clone)]
+pub(super) enum Phase {
+    /// Not yet: requests wait, since a listener may be there a moment earlier.
+    Starting,
+    Running(Arc<Running>),
+    Ended,
 }
 
 /// What requests need of the pipeline, while it runs.
@@ -99,7 +108,7 @@ impl Running {
     /// waits for as long as its client would have to stay away, unread.
     async fn admit(&self) -> Result<OwnedSemaphorePermit, Problem> {
         if self.stop.deadline().is_some() {
-            return Err(Problem::unavailable(NOT_YET));
+            return Err(Problem::unavailable(STOPPING));
         }
         let refused = |detail| {
             self.outlet.refuse();
@@ -117,7 +126,7 @@ impl Running {
             biased;
             // Given back: what its body takes is charged as it is read.
             _ = room => Ok(slot),
-            _ = self.stop.stopping() => Err(Problem::unavailable(NOT_YET)),
+            _ = self.stop.stopping() => Err(Problem::unavailable(STOPPING)),
             () = sleep(answer::REFUSED_PAUSE) => refused(BUSY),
         }
     }
@@ -146,7 +155,7 @@ impl Intake {
         let running = Arc::new(Running {
             outlet,
             stop,
-            window: Arc::new(Semaphore::new(WINDOW_BYTES)),
+            window: Arc::new(Semaphore::new(self.limits.window_bytes)),
             long_lines: Arc::new(Semaphore::new(LONG_LINES_MAX)),
             zstd: Arc::new(Semaphore::new(ZSTD_MAX)),
             deflated: Arc::new(Semaphore::new(DEFLATED_MAX)),
@@ -154,13 +163,23 @@ impl Intake {
             slots_max: self.limits.requests_max,
             closed: Notify::new(),
         });
-        *self.running.write().unwrap_or_else(PoisonError::into_inner) = Some(running.clone());
+        self.phase.send_replace(Phase::Running(running.clone()));
         running
     }
 
     /// Lets no more requests in.
     pub(super) fn end(&self) {
-        *self.running.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.phase.send_replace(Phase::Ended);
+    }
+
+    /// What runs, once it does; none if that is over.
+    async fn running(&self) -> Option<Arc<Running>> {
+        let mut phase = self.phase.subscribe();
+        let started = phase.wait_for(|phase| !matches!(phase, Phase::Starting));
+        match started.await.as_deref() {
+            Ok(Phase::Running(running)) => Some(running.clone()),
+            _ => None,
+        }
     }
 
     pub(super) fn takes(&self, path: &str) -> bool {
@@ -171,11 +190,7 @@ impl Intake {
     /// why not.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: &Arc<str>) -> Reply {
         let (head, mut body) = request.into_parts();
-        let running = self
-            .running
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let running = self.running().await;
         let taken = self.take(&head, &mut body, peer, running.as_deref()).await;
         let mut reply = match taken {
             Ok(events) => answer::kept(events),
@@ -216,7 +231,7 @@ impl Intake {
         if body.size_hint().lower() > self.limits.body_max {
             return Err(Problem::too_large("", self.limits.body_max));
         }
-        let running = running.ok_or_else(|| Problem::unavailable(NOT_YET))?;
+        let running = running.ok_or_else(|| Problem::unavailable(STOPPING))?;
         let _slot = running.admit().await?;
         let limits = &self.limits;
         let _place = running.decompressor(coding, limits.ack_timeout).await?;

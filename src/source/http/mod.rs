@@ -9,10 +9,10 @@
 //! after any other answer, or none, events may have been: a client that sends
 //! the request again with the same `Idempotency-Key` gives them the same ids.
 //!
-//! Streams carry `peer`, the client's address. TLS is left to what stands in
-//! front.
+//! Streams carry `peer`, the client's address. `http+tls://` encrypts; on
+//! tflog's own listener, that is the listener's.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
@@ -33,6 +33,7 @@ mod body;
 mod decode;
 mod intake;
 mod server;
+pub mod tls;
 mod values;
 
 #[cfg(test)]
@@ -40,8 +41,8 @@ mod tests;
 
 use answer::Problem;
 pub use answer::Reply;
-use intake::{Intake, Limits, Running};
-pub use server::{CONNECTIONS, Handler, IDLE, Server};
+use intake::{Intake, Limits, Phase, Running};
+pub use server::{CONNECTIONS, CONNECTIONS_PER_PEER, Handler, IDLE, Server};
 
 /// Paths that take events unless configured.
 const PATHS: [&str; 2] = ["/", "/ingest"];
@@ -76,12 +77,18 @@ pub struct Config {
     pub body_max: ByteSize,
     /// The largest body, decompressed.
     pub decompressed_max: ByteSize,
+    /// What may be read and not yet settled.
+    pub window: ByteSize,
     /// Connections at a time; more wait to be accepted.
     pub connections_max: usize,
+    /// Connections of one peer at a time; further ones are closed.
+    pub connections_per_peer: usize,
     /// Silence after which a request, or a connection without one, is cut.
     pub idle: Period,
     /// How long the confirmation of a request's events may take.
     pub ack_timeout: Period,
+    /// The certificate to show, with `http+tls://`.
+    pub tls: Option<tls::Config>,
 }
 
 impl Default for Config {
@@ -94,9 +101,12 @@ impl Default for Config {
             multiline: Multiline::Off,
             body_max: ByteSize(10 << 20),
             decompressed_max: ByteSize(64 << 20),
+            window: super::WINDOW,
             connections_max: CONNECTIONS,
+            connections_per_peer: CONNECTIONS_PER_PEER,
             idle: Period(IDLE),
             ack_timeout: Period(Duration::from_secs(8)),
+            tls: None,
         }
     }
 }
@@ -133,7 +143,9 @@ impl Http {
             config.path = Some(path);
         }
         check(definition, &config)?;
-        let open = config.token.is_none();
+        let tls = encryption(definition, target.address.as_deref(), config.tls.take())?;
+        let asked = tls.as_ref().is_some_and(|tls| tls.asks_clients());
+        let open = config.token.is_none() && !asked;
         if open && target.address.as_deref().is_some_and(|a| !is_loopback(a)) {
             return Err(unguarded(definition));
         }
@@ -141,20 +153,7 @@ impl Http {
             let message = "the path is taken by tflog's own listener";
             return Err(definition.error(message).at("path").help("choose another"));
         }
-        let frame = frame::Options {
-            framing: Framing::Newline,
-            line_max: config.line_max,
-            oversize: config.oversize,
-            multiline: config.multiline,
-        };
-        let limits = Limits {
-            framer: frame.framer(definition)?,
-            body_max: config.body_max.0,
-            decompressed_max: config.decompressed_max.0,
-            idle: config.idle.0,
-            ack_timeout: config.ack_timeout.0,
-            requests_max: config.connections_max,
-        };
+        let limits = limits(definition, &config)?;
         let paths = match config.path {
             Some(path) => vec![path.into()],
             None => PATHS.map(Into::into).to_vec(),
@@ -165,7 +164,9 @@ impl Http {
             server: Server {
                 label: format!("{}: {address}", definition.name),
                 connections: config.connections_max,
+                connections_per_peer: config.connections_per_peer,
                 idle: config.idle.0,
+                tls,
             },
             address: Address::Tcp(address),
             world: world.clone(),
@@ -178,7 +179,7 @@ impl Http {
                 guarded,
                 token: token.map(String::into_boxed_str),
                 limits,
-                running: RwLock::default(),
+                phase: watch::Sender::new(Phase::Starting),
             }),
             own,
         })
@@ -224,6 +225,50 @@ impl Target {
     }
 }
 
+/// What a request may take.
+fn limits(definition: &Definition, config: &Config) -> Result<Limits, BuildError> {
+    let frame = frame::Options {
+        framing: Framing::Newline,
+        line_max: config.line_max,
+        oversize: config.oversize,
+        multiline: config.multiline.clone(),
+    };
+    let bad = |key| move |message: String| definition.error(message).at(key);
+    Ok(Limits {
+        framer: frame.framer(definition)?,
+        body_max: config.body_max.0,
+        decompressed_max: config.decompressed_max.0,
+        idle: config.idle.0,
+        ack_timeout: config.ack_timeout.0,
+        window_bytes: super::window(config.window).map_err(bad("window"))?,
+        requests_max: config.connections_max,
+    })
+}
+
+/// The listener's certificate, if the URL asks for encryption.
+fn encryption(
+    definition: &Definition,
+    address: Option<&str>,
+    config: Option<tls::Config>,
+) -> Result<Option<Arc<tls::Tls>>, BuildError> {
+    let error = |message: &str| Err(definition.error(message).at("tls"));
+    match (definition.tls, config) {
+        (false, None) => Ok(None),
+        (_, _) if address.is_none() => {
+            let error = definition
+                .error("tflog's own listener is another's")
+                .at("tls");
+            Err(error.help("write `tls` under the top-level `http`"))
+        }
+        (false, Some(_)) => error("the URL asks for no encryption: write http+tls://"),
+        (true, None) => error("the certificate is missing: write `tls: {cert: …, key: …}`"),
+        (true, Some(config)) => match tls::Tls::load(config) {
+            Ok(tls) => Ok(Some(Arc::new(tls))),
+            Err(fault) => Err(definition.error(fault.message).at(fault.key)),
+        },
+    }
+}
+
 fn check(definition: &Definition, config: &Config) -> Result<(), BuildError> {
     let fail = |key, message: String| Err(definition.error(message).at(key));
     let path = config.path.as_deref().unwrap_or("/");
@@ -243,6 +288,9 @@ fn check(definition: &Definition, config: &Config) -> Result<(), BuildError> {
             "connections_max",
             format!("must be between 1 and {CONNECTIONS_MAX}"),
         );
+    }
+    if config.connections_per_peer == 0 {
+        return fail("connections_per_peer", "must be at least 1".to_owned());
     }
     for (key, ByteSize(bytes)) in [
         ("body_max", config.body_max),
@@ -290,8 +338,8 @@ pub fn is_loopback(address: &str) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A source's part of tflog's own listener. It answers 503 unless the pipeline
-/// runs.
+/// A source's part of tflog's own listener. Requests wait until the pipeline
+/// runs, and hear 503 once it does not.
 #[derive(Clone)]
 pub struct Mount {
     intake: Arc<Intake>,
@@ -316,16 +364,19 @@ impl Mount {
         self.intake.takes(path)
     }
 
-    /// Whether it may be served at `address`; why not, and what to do.
-    pub fn check(&self, address: Option<&str>) -> Result<(), String> {
+    /// Whether it may be served at `address`, where clients may have to show
+    /// certificates; why not, and what to do.
+    pub fn check(&self, address: Option<&str>, certified: bool) -> Result<(), String> {
         let name = self.source();
         match address {
             None => Err(format!(
                 "source {name}: tflog's own listener is off (use --http, or give the source an address: http://127.0.0.1:8088)"
             )),
-            Some(address) if !self.intake.guarded && !is_loopback(address) => Err(format!(
-                "source {name}: whoever reaches {address} could send events ({UNGUARDED_HELP})"
-            )),
+            Some(address) if !self.intake.guarded && !certified && !is_loopback(address) => {
+                Err(format!(
+                    "source {name}: whoever reaches {address} could send events ({UNGUARDED_HELP})"
+                ))
+            }
             Some(_) => Ok(()),
         }
     }
@@ -345,6 +396,10 @@ pub fn not_found() -> Reply {
 impl Source for Http {
     fn is_service(&self) -> bool {
         true
+    }
+
+    fn window_bytes(&self) -> u64 {
+        self.intake.limits.window_bytes as u64
     }
 
     fn mount(&self) -> Option<Mount> {
@@ -433,5 +488,9 @@ impl Handler for Alone {
 
     fn accept_failed(&self) {
         self.outlet.count(Notice::AcceptFailed, 1);
+    }
+
+    fn refused(&self) {
+        self.outlet.refuse();
     }
 }

@@ -3,10 +3,13 @@
 //!
 //! Connections are bounded, and none may waste its place: a request's head must
 //! come within [`HEADER_TIME`], and a connection without a request is closed
-//! after a while. What a body may take is for who answers.
+//! after a while. One peer has so many of them at most. What a body may take is
+//! for who answers.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -21,12 +24,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::tls::Tls;
 use crate::seam::{Connection, Listener, Spawn};
 
 /// Connections at a time unless configured.
 pub const CONNECTIONS: usize = 1024;
+/// Connections of one peer at a time unless configured: a quarter of them, so
+/// that no single one keeps all others out.
+pub const CONNECTIONS_PER_PEER: usize = CONNECTIONS / 4;
 /// Silence between requests after which a connection is closed, unless
 /// configured.
 pub const IDLE: Duration = Duration::from_mins(1);
@@ -62,17 +69,24 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Hears that a connection could not be accepted.
     fn accept_failed(&self) {}
+
+    /// Hears that a connection was closed since its peer has too many.
+    fn refused(&self) {}
 }
 
 /// How connections are served.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     /// Component and place, for messages.
     pub label: String,
     /// Connections at a time; more wait in the kernel's backlog.
     pub connections: usize,
+    /// Those of one peer; further ones are closed at once.
+    pub connections_per_peer: usize,
     /// Silence between requests after which a connection is closed.
     pub idle: Duration,
+    /// Encrypts them, if they are to be.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Server {
@@ -88,19 +102,26 @@ impl Server {
         let connections = self.connections;
         let slots = Arc::new(Semaphore::new(connections));
         let mut closed = closing.clone();
+        let server = Arc::new(self);
+        let peers = Arc::new(Peers::default());
         let accepting = async {
             let mut pause = ACCEPT_PAUSE[0];
             while let Ok(slot) = slots.clone().acquire_owned().await {
                 match listener.accept().await {
                     Ok((connection, peer)) => {
                         pause = ACCEPT_PAUSE[0];
+                        let Some(place) = peers.enter(&peer, server.connections_per_peer) else {
+                            handler.refused();
+                            continue;
+                        };
                         let one = One {
                             handler: handler.clone(),
                             peer: peer.into(),
-                            idle: self.idle,
+                            server: server.clone(),
                             closing: closing.clone(),
                             spawn: spawn.clone(),
                             _slot: slot,
+                            _place: place,
                         };
                         spawn.task(one.serve(connection));
                     }
@@ -108,7 +129,7 @@ impl Server {
                     Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(error) => {
                         handler.accept_failed();
-                        let label = &self.label;
+                        let label = &server.label;
                         tracing::warn!(
                             "{label}: cannot accept, trying again in {pause:?}: {error}"
                         );
@@ -133,14 +154,26 @@ impl Server {
 struct One<H> {
     handler: Arc<H>,
     peer: Arc<str>,
-    idle: Duration,
+    server: Arc<Server>,
     closing: watch::Receiver<bool>,
     spawn: Spawn,
     _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl<H: Handler> One<H> {
     async fn serve(self, connection: Box<dyn Connection>) {
+        let connection = match &self.server.tls {
+            None => connection,
+            Some(tls) => {
+                let shaken = tls.accept(&self.server.label, connection);
+                match timeout(HEADER_TIME, shaken).await {
+                    Ok(Ok(connection)) => connection,
+                    // A client that speaks no TLS, or shows no certificate.
+                    _ => return,
+                }
+            }
+        };
         let watched = Watched::new();
         let io = TokioIo::new(Heard {
             connection,
@@ -175,7 +208,7 @@ impl<H: Handler> One<H> {
                     match watched.state().silence(now) {
                         Silence::Head => return,
                         Silence::Idle(since) if ending.is_some_and(|end| now >= end.max(since + LOOK_TIME)) => return,
-                        Silence::Idle(since) if ending.is_none() && now >= since + self.idle => {
+                        Silence::Idle(since) if ending.is_none() && now >= since + self.server.idle => {
                             connection.as_mut().graceful_shutdown();
                             ending = Some(now + HEADER_TIME);
                         }
@@ -189,7 +222,7 @@ impl<H: Handler> One<H> {
     fn builder(&self) -> Builder<Tasks> {
         let mut builder = Builder::new(Tasks(self.spawn.clone()));
         // A net beneath our own watch, which tells heads from silence.
-        let header_time = self.idle.max(HEADER_TIME) + HEADER_TIME;
+        let header_time = self.server.idle.max(HEADER_TIME) + HEADER_TIME;
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -203,6 +236,58 @@ impl<H: Handler> One<H> {
             .max_concurrent_streams(HTTP2_STREAMS_MAX)
             .max_header_list_size(HTTP2_HEADER_BYTES);
         builder
+    }
+}
+
+/// The peers that have connections, and how many.
+#[derive(Default)]
+struct Peers(Mutex<HashMap<Box<str>, usize>>);
+
+impl Peers {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one more connection of the peer at `address`, if it has
+    /// fewer than `max`.
+    fn enter(self: &Arc<Self>, address: &str, max: usize) -> Option<Place> {
+        let peer = host(address);
+        let mut peers = self.lock();
+        let count = peers.entry(peer.clone()).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        let peers = self.clone();
+        Some(Place { peers, peer })
+    }
+}
+
+/// One of a peer's connections.
+struct Place {
+    peers: Arc<Peers>,
+    peer: Box<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut peers = self.peers.lock();
+        if let Some(count) = peers.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                peers.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// Who is at an address: its host, of IPv6 the network, since a host there has
+/// as many addresses as it likes.
+fn host(address: &str) -> Box<str> {
+    match address.parse::<SocketAddr>().map(|a| a.ip().to_canonical()) {
+        Ok(IpAddr::V6(ip)) => format!("{:x?}", &ip.segments()[..4]).into(),
+        Ok(ip) => ip.to_string().into(),
+        Err(_) => address.into(),
     }
 }
 
@@ -343,5 +428,31 @@ impl AsyncWrite for Heard {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.connection).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_a_host_and_of_ipv6_a_network() {
+        let same = |a: &str, b: &str| host(a) == host(b);
+        assert!(same("10.0.0.1:1", "10.0.0.1:2"));
+        assert!(same("10.0.0.1:1", "[::ffff:10.0.0.1]:2"));
+        assert!(!same("10.0.0.1:1", "10.0.0.2:1"));
+        assert!(same("[2001:db8::1]:1", "[2001:db8::ffff:2]:2"));
+        assert!(!same("[2001:db8::1]:1", "[2001:db8:0:1::1]:1"));
+    }
+
+    #[test]
+    fn places_come_back_and_leave_nothing_behind() {
+        let peers = Arc::new(Peers::default());
+        let first = peers.enter("10.0.0.1:1", 1);
+        assert!(first.is_some() && peers.enter("10.0.0.1:2", 1).is_none());
+        assert!(peers.enter("10.0.0.2:1", 1).is_some());
+        drop(first);
+        assert!(peers.enter("10.0.0.1:3", 1).is_some());
+        assert!(peers.lock().is_empty());
     }
 }

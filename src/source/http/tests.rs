@@ -1,8 +1,11 @@
 //! Requests over a network in memory, under a paused clock: what is taken, what
 //! is answered, and when.
 
+#[path = "../../../tests/it/answer.rs"]
+mod answer;
 mod answers;
 mod bodies;
+mod encrypted;
 mod limits;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::answer::Answer;
 use super::super::record::definition;
 use super::super::{Inlet, Notice, Stopper};
 use super::*;
@@ -137,11 +141,14 @@ struct Serving {
 const ADDRESS: &str = "127.0.0.1:80";
 
 async fn serve(fate: Fate, options: serde_json::Value) -> Serving {
+    serve_as(fate, &definition("http", ADDRESS, options)).await
+}
+
+async fn serve_as(fate: Fate, definition: &Definition) -> Serving {
     let mut world = World::simulated(Timestamp(0), 7);
     world.network = Arc::new(MemoryNetwork::default());
     let keeper = Keeper::new(fate);
-    let definition = definition("http", ADDRESS, options);
-    let mut http = Box::new(Http::build(&definition, &world).expect("valid"));
+    let mut http = Box::new(Http::build(definition, &world).expect("valid"));
     http.open().await.expect("free");
     let outlet = Outlet::new(0, Arc::default(), world.clone(), keeper.clone());
     let (stopper, stop) = Stop::new().unwrap();
@@ -180,13 +187,6 @@ impl Serving {
 
 struct Client(Box<dyn Connection>);
 
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
 impl Answer {
     fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
@@ -216,21 +216,11 @@ impl Client {
     async fn answer(&mut self) -> Answer {
         let mut all = Vec::new();
         loop {
-            let text = String::from_utf8_lossy(&all).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let head = head.to_ascii_lowercase();
-                let length = head
-                    .lines()
-                    .find_map(|l| l.strip_prefix("content-length: "));
-                let length: usize = length.expect("a length").parse().unwrap();
-                if body.len() >= length {
-                    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                    let body = body.to_owned();
-                    return Answer { status, head, body };
-                }
+            if let Some(answer) = Answer::of(&all) {
+                return answer;
             }
             let read = self.0.read_buf(&mut all).await.expect("open");
-            assert!(read > 0, "closed after {text:?}");
+            assert!(read > 0, "closed after {all:?}");
         }
     }
 

@@ -29,6 +29,7 @@ fn server(framing: Framing) -> Server {
         label: "test".to_owned(),
         framer: Framer::new(framing, Limits::default()),
         connections: 100,
+        window_bytes: 4 << 20,
         idle: None,
     }
 }

@@ -136,6 +136,23 @@ async fn connections_are_bounded() {
     serving.stop(Duration::from_secs(20)).await;
 }
 
+/// One peer cannot keep the others out.
+#[tokio::test(start_paused = true)]
+async fn connections_of_one_peer_are_bounded() {
+    let serving = serve(Fate::Kept, json!({ "connections_per_peer": 2 })).await;
+    let (mut first, mut second) = (serving.connect().await, serving.connect().await);
+    assert_eq!(first.post("", b"1\n").await.status, 200);
+    assert_eq!(second.post("", b"2\n").await.status, 200);
+    serving.connect().await.closed().await;
+    assert_eq!(serving.keeper.refused.load(Ordering::SeqCst), 1);
+    drop(first);
+    assert_eq!(second.post("", b"3\n").await.status, 200);
+    assert_eq!(serving.post("", b"4\n").await.status, 200);
+    assert_eq!(serving.keeper.text(), "1\n2\n3\n4\n");
+    drop(second);
+    serving.stop(Duration::from_secs(20)).await;
+}
+
 #[test]
 fn configs_that_cannot_be_are_refused() {
     for (target, options, key) in [
@@ -148,6 +165,21 @@ fn configs_that_cannot_be_are_refused() {
         ("", json!({ "path": "/metrics" }), Some("path")),
         ("", json!({ "path": "/v1/logs" }), Some("path")),
         ("", json!({ "token": "" }), Some("token")),
+        (
+            ":1",
+            json!({ "connections_per_peer": 0 }),
+            Some("connections_per_peer"),
+        ),
+        (
+            ":1",
+            json!({ "tls": { "cert": "c", "key": "k" } }),
+            Some("tls"),
+        ),
+        (
+            "",
+            json!({ "tls": { "cert": "c", "key": "k" } }),
+            Some("tls"),
+        ),
         ("", json!({ "connections_max": 0 }), Some("connections_max")),
         ("", json!({ "body_max": 0 }), Some("body_max")),
         (
@@ -181,17 +213,18 @@ fn configs_that_cannot_be_are_refused() {
 fn a_mount_needs_a_token_beyond_loopback() {
     let mount = |options| build("", options).unwrap().mount().unwrap();
     let open = mount(json!({}));
-    assert_eq!(open.check(Some("127.0.0.1:8686")), Ok(()));
-    assert_eq!(open.check(Some("[::1]:8686")), Ok(()));
-    let error = open.check(Some("0.0.0.0:8686")).unwrap_err();
+    assert_eq!(open.check(Some("127.0.0.1:8686"), false), Ok(()));
+    assert_eq!(open.check(Some("[::1]:8686"), false), Ok(()));
+    let error = open.check(Some("0.0.0.0:8686"), false).unwrap_err();
+    assert_eq!(open.check(Some("0.0.0.0:8686"), true), Ok(()));
     assert!(
         error.contains("source test") && error.contains("token: none"),
         "{error}"
     );
-    assert!(open.check(None).unwrap_err().contains("--http"));
+    assert!(open.check(None, false).unwrap_err().contains("--http"));
     for token in ["secret", "none"] {
         assert_eq!(
-            mount(json!({ "token": token })).check(Some("0.0.0.0:1")),
+            mount(json!({ "token": token })).check(Some("0.0.0.0:1"), false),
             Ok(())
         );
     }
