@@ -93,7 +93,11 @@ impl Monitor {
         let snapshot = self.snapshot();
         let watched = self.sinks.iter().zip(&self.watched);
         let gauges: Vec<_> = watched
-            .filter_map(|(labels, w)| Some((labels, w.gauges.clone()?)))
+            .flat_map(|(labels, w)| {
+                let status: Arc<dyn Gauges> = w.status.clone();
+                let own = w.gauges.clone().into_iter();
+                own.chain([status]).map(move |gauges| (labels, gauges))
+            })
             .collect();
         let ledger = render(
             &snapshot,

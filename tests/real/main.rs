@@ -1,6 +1,8 @@
 //! tflog against real servers and scripted ones. `tests/README.md` tells which
 //! fault is tested where.
 
+// Without Kafka, nobody needs its tests' part of what they share.
+#![cfg_attr(not(feature = "kafka"), allow(dead_code))]
 // Tests may panic anywhere: that is how they fail.
 #![allow(clippy::unwrap_used)]
 
@@ -20,6 +22,7 @@ mod topic;
 #[cfg(feature = "kafka")]
 mod broker;
 mod conformance;
+mod congestion;
 mod faults;
 #[cfg(feature = "kafka")]
 mod kafka;

@@ -66,7 +66,11 @@ impl<F: Feed> Delivery<F> {
         let mut next = Some((share, demand));
         while let Some((share, demand)) = next {
             work.push(share, demand);
-            let full = self.limits.is_full(work.total);
+            let full = if work.load.wait {
+                self.limits.for_sync().is_full(work.total)
+            } else {
+                self.limits.is_full(work.total)
+            };
             next = if full { None } else { self.feed.try_pop() };
         }
         self.ledger.send(self.index, work.total.events);
@@ -220,6 +224,7 @@ impl<F: Feed> Delivery<F> {
         work.clear();
         self.status.count_load();
         self.limit.succeeded();
+        self.status.set_concurrency(self.limit.now());
         self.recovered();
     }
 
@@ -293,6 +298,7 @@ impl<F: Feed> Delivery<F> {
         }
         work.failures += 1;
         self.limit.failed();
+        self.status.set_concurrency(self.limit.now());
         self.status.count_failure();
         self.ledger.retry(self.index);
         self.warn(message);

@@ -61,6 +61,11 @@ impl Limit {
         self.max
     }
 
+    /// How many there may be now.
+    pub(super) fn now(&self) -> usize {
+        self.lock().now as usize
+    }
+
     /// Whether one more attempt could start now.
     pub(super) fn has_room(&self) -> bool {
         let state = self.lock();
@@ -124,17 +129,13 @@ mod tests {
 
     use super::*;
 
-    fn now(limit: &Limit) -> usize {
-        limit.lock().now as usize
-    }
-
     #[test]
     fn it_climbs_by_one_a_round_and_falls_by_half_once_a_round() {
         let limit = Limit::adaptive(8);
-        let mut seen = vec![now(&limit)];
+        let mut seen = vec![limit.now()];
         for _ in 0..100 {
             limit.succeeded();
-            let now = now(&limit);
+            let now = limit.now();
             if Some(&now) != seen.last() {
                 seen.push(now);
             }
@@ -143,14 +144,14 @@ mod tests {
         for _ in 0..4 {
             limit.failed();
         }
-        assert_eq!(now(&limit), 4, "the failures of one round count once");
+        assert_eq!(limit.now(), 4, "the failures of one round count once");
         for _ in 0..100 {
             limit.failed();
         }
-        assert_eq!(now(&limit), 1);
+        assert_eq!(limit.now(), 1);
         limit.succeeded();
-        assert_eq!(now(&limit), 2);
-        assert_eq!(now(&Limit::fixed(0)), 1);
+        assert_eq!(limit.now(), 2);
+        assert_eq!(Limit::fixed(0).now(), 1);
     }
 
     #[tokio::test]

@@ -36,6 +36,9 @@ use crate::telemetry::{Demand, Ledger};
 /// How long a sink may take to say whether its service can be reached.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Loads that one sync may be for: what the default buffer of a file holds.
+const SYNC_LOADS: u64 = 4;
+
 /// The queue in front of a sink.
 pub trait Feed: Send + Sync + 'static {
     /// The oldest share, waiting for one; `None` at the end.
@@ -63,6 +66,16 @@ pub struct LoadLimits {
 impl LoadLimits {
     fn is_full(&self, load: Demand) -> bool {
         load.bytes >= self.bytes_max || load.events >= self.events_max
+    }
+
+    /// What a load of a sink that keeps order may hold when a source waits for
+    /// it: a sync takes as long for much as for little, so it is for more.
+    fn for_sync(&self) -> LoadLimits {
+        LoadLimits {
+            bytes_max: SYNC_LOADS * self.bytes_max,
+            events_max: SYNC_LOADS * self.events_max,
+            ..*self
+        }
     }
 }
 
@@ -134,6 +147,7 @@ impl<F: Feed> Driver<F> {
     }
 
     fn split(self, limit: Limit) -> (Box<dyn Sink>, Checks, Delivery<F>) {
+        self.status.set_concurrency(limit.now());
         let delivery = Delivery {
             index: self.index,
             name: self.name,

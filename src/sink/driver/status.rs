@@ -1,14 +1,14 @@
 //! What others see of a driver: whether its sink fails, and the copies that
 //! are in the sink's hands.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use super::work::Held;
 use crate::event::Outcome;
-use crate::telemetry::Ledger;
+use crate::telemetry::{Gauge, Gauges, Ledger};
 
 /// After so many failures in a row a sink is down, and its fallback takes over.
 const DOWN_FAILURES: u32 = 5;
@@ -20,6 +20,8 @@ pub struct Status {
     in_flight: Mutex<Vec<Option<Vec<Held>>>>,
     failing: Mutex<Option<String>>,
     delivered_loads: AtomicU64,
+    /// Attempts that may run at once; 0 before the driver runs.
+    concurrency: AtomicUsize,
     failures_in_a_row: watch::Sender<u32>,
 }
 
@@ -62,6 +64,10 @@ impl Status {
         *self.failures_in_a_row.borrow() >= DOWN_FAILURES
     }
 
+    pub(super) fn set_concurrency(&self, attempts: usize) {
+        self.concurrency.store(attempts, Ordering::Relaxed);
+    }
+
     /// Waits until the sink is down, or is not.
     pub(super) async fn turns(&self, down: bool) {
         let mut failures = self.failures_in_a_row.subscribe();
@@ -88,6 +94,17 @@ impl Status {
         for held in slots.into_iter().flatten() {
             held.give_up(ledger, sink, Outcome::Shutdown);
         }
+    }
+}
+
+impl Gauges for Status {
+    fn read(&self) -> Vec<Gauge> {
+        let value = self.concurrency.load(Ordering::Relaxed) as u64;
+        vec![Gauge {
+            name: "tflog_sink_concurrency_limit",
+            help: "attempts that may run at once: fewer while the far end fails",
+            value,
+        }]
     }
 }
 

@@ -205,6 +205,26 @@ async fn loads_fill_while_they_may_wait_and_several_are_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_goes_with_a_load_that_a_source_waits_for() {
+    for (awaited, most) in [(false, 8), (true, 32)] {
+        let bench = Bench::default();
+        for _ in 0..50 {
+            bench.send("x\n", awaited).await;
+        }
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = sizes.clone();
+        let driver = bench.start(Concurrency::One, move |texts| {
+            seen.lock().unwrap().push(texts.len());
+            ok()
+        });
+        bench.feed.close();
+        driver.await.unwrap();
+        let sizes = sizes.lock().unwrap();
+        assert_eq!((sizes[0], sizes.iter().sum::<usize>()), (most, 50));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_fallback_takes_what_waits_while_a_sink_is_down() {
     for concurrency in [Concurrency::One, Concurrency::Adaptive(1)] {
         let bench = Bench {

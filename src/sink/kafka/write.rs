@@ -23,9 +23,9 @@ const FULL_MAX: Duration = Duration::from_millis(50);
 /// A refusal counts when nothing was delivered for so long: one of several
 /// brokers may refuse while it starts.
 const DENIED_AFTER: Duration = Duration::from_secs(1);
-/// Brokers that confirm nothing for so long and fail are away: longer than
-/// the choice of a new leader takes.
-const AWAY_AFTER: Duration = Duration::from_secs(5);
+/// Brokers that confirm nothing for so long and fail are away: a crash of a
+/// partition's leader is noticed, and another chosen, in 9 s by default.
+const AWAY_AFTER: Duration = Duration::from_secs(10);
 /// How often writers look whether to wait on.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often they look for what ends soon.
