@@ -11,6 +11,8 @@
 // What it finds out is printed.
 #![allow(clippy::print_stdout)]
 
+#[cfg(feature = "kafka")]
+mod broker;
 mod data;
 mod measure;
 // The benches use a part of it.
@@ -43,6 +45,12 @@ fn main() {
     {
         return services::serve_bare(address, out);
     }
+    #[cfg(feature = "kafka")]
+    if let [mode, brokers, topic] = &arguments[..]
+        && mode == broker::BARE_PRODUCER
+    {
+        return broker::produce_bare(brokers, topic);
+    }
     let filter: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| !a.starts_with('-'))
@@ -73,6 +81,13 @@ fn main() {
         let [base, again, tflog] = services::bulk(&input, &program(), &out, runs);
         let name = "pipe to bulk (to a bare client)";
         print_row(name, (0.8, f64::INFINITY), &input, &base, &again, &tflog);
+    }
+    #[cfg(feature = "kafka")]
+    if wanted("kafka") {
+        let out = dir.path().join("out");
+        let [base, again, tflog] = broker::kafka(&input, &program(), &out, runs);
+        let name = "pipe to Kafka (to a bare producer)";
+        print_row(name, (0.9, f64::INFINITY), &input, &base, &again, &tflog);
     }
     if wanted("http-to-file") {
         // Where a sync costs something: not in memory.

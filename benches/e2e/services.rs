@@ -4,9 +4,6 @@
 //!   that posts prepared bodies to the same server;
 //! - `http`: NDJSON over HTTP to a file, at least 0.7 of a bare hyper server that
 //!   writes each body and syncs (one fdatasync for all that wait) before it answers.
-//!
-//! To come with a broker in the measurement: `kafka`, a pipe to a topic, at
-//! least 0.9 of librdkafka's own producer with the same settings.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -197,7 +194,7 @@ pub(crate) fn http(input: &Path, program: &Path, dir: &Path, runs: usize) -> [Ve
     )
 }
 
-fn alternate(
+pub(crate) fn alternate(
     runs: usize,
     mut bare: impl FnMut() -> Run,
     mut tflog: impl FnMut() -> Run,
