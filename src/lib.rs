@@ -2,7 +2,7 @@
 //!
 //! Data flows in the order of these modules, and dependencies point one way:
 //! `event`, `component`, `seam`, `telemetry` ← `frame` ← `source`, `parse`,
-//! `route`, `sink` ← `config`, `pipeline`, `admin` ← `cli` ← `main`. Stages
+//! `route`, `transform`, `sink` ← `config`, `pipeline`, `admin` ← `cli` ← `main`. Stages
 //! never import each other; only `pipeline` joins them.
 
 pub mod component;
@@ -16,6 +16,7 @@ pub mod parse;
 pub mod route;
 pub mod sink;
 pub mod source;
+pub mod transform;
 
 pub mod config;
 pub mod pipeline;

@@ -15,7 +15,15 @@ const LINES_MAX: usize = 500;
 /// other stage (`frame` is what sources are made of).
 const TIERS: [&[&str]; 5] = [
     &["event", "component", "seam", "telemetry"],
-    &["buffer", "frame", "parse", "route", "sink", "source"],
+    &[
+        "buffer",
+        "frame",
+        "parse",
+        "route",
+        "sink",
+        "source",
+        "transform",
+    ],
     &["config", "pipeline"],
     &["admin"],
     &["cli"],

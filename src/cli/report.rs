@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::pipeline::Monitor;
-use crate::telemetry::{Dropped, Snapshot};
+use crate::telemetry::{Dropped, Reason, Snapshot, WithTerms};
 
 /// The ledger as one JSON object.
 pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value {
@@ -17,7 +17,7 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
                 "best_effort": s.best_effort, "dead_lettered": s.dead_lettered,
                 "dropped": dropped(&s.dropped), "returned": s.returned, "open": s.open,
                 "unparsed": s.unparsed, "truncated": s.truncated, "discarded": s.discarded,
-                "split": s.split, "refused": s.refused,
+                "split": s.split, "refused": s.refused, "with": with(&s.with),
             });
             (label.id.clone(), terms)
         });
@@ -28,7 +28,9 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
         .map(|(name, r)| {
             (
                 name.clone(),
-                serde_json::json!({ "first": r.first, "matched": r.matched }),
+                serde_json::json!({
+                    "first": r.first, "matched": r.matched, "with": with(&r.with),
+                }),
             )
         });
     let sinks = monitor
@@ -41,7 +43,7 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
                 "already_present": k.already_present, "dead_lettered": k.dead_lettered,
                 "diverted": k.diverted, "dropped": dropped(&k.dropped), "returned": k.returned,
                 "queued": k.queued, "sending": k.sending, "retries": k.retries,
-                "sent_bytes": k.sent_bytes,
+                "sent_bytes": k.sent_bytes, "filtered": k.filtered, "with": with(&k.with),
             });
             (label.id.clone(), terms)
         });
@@ -61,6 +63,42 @@ fn dropped(dropped: &Dropped) -> serde_json::Value {
     serde_json::Value::Object(reasons.into_iter().filter(|(_, n)| *n != 0).collect())
 }
 
+/// The terms of a `with` list; null if there is none.
+fn with(terms: &WithTerms) -> serde_json::Value {
+    if terms.is_empty() {
+        return serde_json::Value::Null;
+    }
+    let filtered = Reason::ALL.map(|r| (r.name().to_owned(), terms.filtered[r as usize].into()));
+    serde_json::json!({
+        "in": terms.entered, "made": terms.made,
+        "filtered": serde_json::Map::from_iter(filtered),
+        "merged": terms.merged, "held": terms.held, "returned": terms.returned,
+        "out": terms.out,
+    })
+}
+
+/// What a `with` list did, for people; empty if there is none.
+fn with_text(terms: &WithTerms) -> String {
+    let mut text = String::new();
+    if terms.is_empty() {
+        return text;
+    }
+    let _ = write!(text, " (with: {} in, {} out", terms.entered, terms.out);
+    for reason in Reason::ALL {
+        let events = terms.filtered[reason as usize];
+        if events > 0 {
+            let _ = write!(text, ", {events} by {}", reason.name());
+        }
+    }
+    for (name, events) in [("made", terms.made), ("merged", terms.merged)] {
+        if events > 0 {
+            let _ = write!(text, ", {events} {name}");
+        }
+    }
+    text.push(')');
+    text
+}
+
 /// The ledger as a few lines of text.
 pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
     let mut text = String::new();
@@ -68,8 +106,11 @@ pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
     for (label, s) in monitor.sources().iter().zip(&snapshot.sources) {
         let _ = write!(
             text,
-            "source {}: {} received, {} accepted",
-            label.id, s.received, s.accepted
+            "source {}: {} received, {} accepted{}",
+            label.id,
+            s.received,
+            s.accepted,
+            with_text(&s.with)
         );
         let extra = [
             ("filtered", s.filtered),
@@ -86,8 +127,10 @@ pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
     for (name, r) in monitor.routes().iter().zip(&snapshot.routes) {
         let _ = writeln!(
             text,
-            "route {name}: {} first matches, {} matches",
-            r.first, r.matched
+            "route {name}: {} first matches, {} matches{}",
+            r.first,
+            r.matched,
+            with_text(&r.with)
         );
     }
     if snapshot.filtered_out > 0 {
@@ -96,8 +139,11 @@ pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
     for (label, k) in monitor.sinks().iter().zip(&snapshot.sinks) {
         let _ = write!(
             text,
-            "sink {}: {} entered, {} delivered",
-            label.id, k.entered, k.delivered
+            "sink {}: {} entered, {} delivered{}",
+            label.id,
+            k.entered,
+            k.delivered,
+            with_text(&k.with)
         );
         let extra = [
             ("dropped", k.dropped.total()),

@@ -174,7 +174,7 @@ impl Reader<'_> {
     }
 
     /// A component's own option as JSON, variables expanded.
-    fn json(&mut self, path: &str, node: Node) -> Option<serde_json::Value> {
+    pub(super) fn json(&mut self, path: &str, node: Node) -> Option<serde_json::Value> {
         Some(match node.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => value.into(),

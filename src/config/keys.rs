@@ -26,6 +26,8 @@ pub(super) enum Takes {
     List(&'static [Key]),
     /// A map from names to components with these keys beside their own.
     Components(&'static [Key]),
+    /// A list of verbs, each with its options.
+    Verbs,
     /// Nothing yet.
     Later,
 }
@@ -127,7 +129,7 @@ pub(super) const SOURCE: &[Key] = &[
         "What it reads: scheme, target and options.",
     ),
     key("parse", Takes::Text, "Format of its lines. Default: auto."),
-    later("with"),
+    key("with", Takes::Verbs, WITH_DOC),
 ];
 
 /// A route.
@@ -152,9 +154,9 @@ pub(super) const ROUTE: &[Key] = &[
     key(
         "continue",
         Takes::Flag,
-        "Whether later routes see the event too. Default: false.",
+        "Whether later routes see the event too, as it was. Default: false.",
     ),
-    later("with"),
+    key("with", Takes::Verbs, WITH_DOC),
 ];
 
 /// What every sink has.
@@ -180,7 +182,7 @@ pub(super) const SINK: &[Key] = &[
         Takes::Word(WHEN_FULL),
         "What happens when its buffer is full. Default: block, or drop_newest if not required.",
     ),
-    later("with"),
+    key("with", Takes::Verbs, WITH_DOC),
     key(
         "fallback",
         Takes::Text,
@@ -204,6 +206,26 @@ pub(super) const BUFFER: &[Key] = &[
     later("disk"),
     later("fsync"),
     later("compression"),
+];
+
+const WITH_DOC: &str =
+    "What is done to its events, in order: a verb, its options, and `when` for which events.";
+
+/// What can be done in a `with` list.
+pub(super) const VERBS: &[&str] = &[
+    "set",
+    "rename",
+    "remove",
+    "keep",
+    "redact",
+    "truncate",
+    "parse",
+    "flatten",
+    "sample",
+    "limit",
+    "dedupe",
+    "count",
+    "histogram",
 ];
 
 /// What `when_full` takes.

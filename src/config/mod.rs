@@ -6,6 +6,7 @@
 //! environment is an argument. What the config means (does a rule parse, does a
 //! component build, does it all fit in memory) is for the plan.
 
+mod adapters;
 mod component;
 pub mod diagnostic;
 mod document;
@@ -23,6 +24,9 @@ mod scalar;
 pub mod schema;
 pub mod secret;
 mod url;
+mod verb_options;
+mod verbs;
+mod with;
 
 use std::path::PathBuf;
 
@@ -35,6 +39,7 @@ use secret::Secrets;
 
 pub use component::Places;
 pub use url::Side;
+pub use with::WithItem;
 
 type Warnings = Vec<Diagnostic>;
 
@@ -85,6 +90,8 @@ pub struct SourceConfig {
     pub definition: Definition,
     /// The format of its lines.
     pub parse: Spanned<String>,
+    /// What is done to its events before the routes.
+    pub with: Vec<WithItem>,
     /// Where each of its keys was written.
     pub places: Places,
 }
@@ -104,6 +111,8 @@ pub struct RouteConfig {
     pub drop: bool,
     /// Whether later routes see the event too.
     pub r#continue: bool,
+    /// What is done to its events, for its sinks only.
+    pub with: Vec<WithItem>,
     /// Where it was written.
     pub place: Place,
 }
@@ -123,6 +132,8 @@ pub struct SinkConfig {
     pub buffer: BufferConfig,
     /// What happens when its buffer is full.
     pub when_full: WhenFull,
+    /// What is done to its events before they are encoded.
+    pub with: Vec<WithItem>,
     /// The sink that gets what this one refuses for good.
     pub dead_letter: Option<Spanned<String>>,
     /// The sink that takes over while this one is down.

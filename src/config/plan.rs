@@ -95,10 +95,12 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     let specs = planner.routes();
     planner.look_over(&specs);
     let names = specs.iter().map(|s| s.name.clone()).collect();
-    let table = planner.table(specs, extras.filter);
+    let mut table = planner.table(specs, extras.filter);
+    let mut with = planner.lists(table.as_mut());
     let sinks = planner.sinks(&extras.view);
     // The needs are complete only now: parsers are built for them.
     let sources = planner.sources(extras.sources);
+    with.editor = planner.editor(&with);
     planner.paths_differ(&sources);
     planner.fits_in_memory(&sources, &sinks);
     let Planner {
@@ -118,6 +120,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         sinks,
         grace: config.grace.0,
         needs: Arc::new(needs),
+        with,
     };
     Ok(Built {
         plan,
@@ -126,11 +129,11 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     })
 }
 
-struct Planner<'a> {
-    config: &'a Config,
+pub(super) struct Planner<'a> {
+    pub(super) config: &'a Config,
     world: &'a World,
-    needs: Needs,
-    errors: Vec<Diagnostic>,
+    pub(super) needs: Needs,
+    pub(super) errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 

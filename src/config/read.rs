@@ -180,6 +180,7 @@ impl<'a> Reader<'a> {
         let parse = shared
             .take("parse")
             .and_then(|node| self.text("parse", &node));
+        let with = self.with(shared.take("with"));
         let parse = flag("--parse", inputs.parse.as_ref()).or(parse);
         Some(SourceConfig {
             name: name.value.clone(),
@@ -188,6 +189,7 @@ impl<'a> Reader<'a> {
                 value: PARSE_DEFAULT.to_owned(),
                 place: Place::of(Origin::Default),
             }),
+            with,
             places,
         })
     }
@@ -214,6 +216,7 @@ impl<'a> Reader<'a> {
         } else {
             WhenFull::DropNewest
         };
+        let with = self.with(shared.take("with"));
         let mut text = |key| shared.take(key).and_then(|node| self.text(key, &node));
         let (dead_letter, fallback) = (text("dead_letter"), text("fallback"));
         Some(SinkConfig {
@@ -223,6 +226,7 @@ impl<'a> Reader<'a> {
             required,
             buffer: BufferConfig { memory },
             when_full: when_full.unwrap_or(default),
+            with,
             dead_letter,
             fallback,
             places,
@@ -297,6 +301,7 @@ impl<'a> Reader<'a> {
         let to = fields.take("to").map(|node| self.names("to", node));
         let drop = self.flag(&mut fields, "drop").unwrap_or(false);
         let r#continue = self.flag(&mut fields, "continue").unwrap_or(false);
+        let with = self.with(fields.take("with"));
         let fault = match (&to, drop) {
             (Some(_), true) => Some("has both `to` and `drop`"),
             (None, false) => Some("has neither `to` nor `drop: true`"),
@@ -315,6 +320,7 @@ impl<'a> Reader<'a> {
             to,
             drop,
             r#continue,
+            with,
             place,
         })
     }

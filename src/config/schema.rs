@@ -65,6 +65,7 @@ fn value(takes: Takes) -> Map<String, Value> {
                 "additionalProperties": { "anyOf": [{ "type": "string" }, map] },
             })
         }
+        Takes::Verbs => json!({ "type": "array", "items": { "type": "object" } }),
         Takes::Later => Value::Null,
     };
     match schema {

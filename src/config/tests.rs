@@ -161,14 +161,14 @@ fn an_overridden_value_need_not_expand() {
 #[test]
 fn every_error_is_found_with_its_place() {
     let found = errors(&with_env(
-        "stat: /x\nsources:\n  Net: stdin\n  a: { ulr: stdin }\n  b: { url: stdin, with: [] }\nroutes:\n  - { from: c, to: [x, y], drop: true }\n  - when: a\n  - { to: [], contineu: true }\nsinks:\n  x: { url: 'file:///x?a.b=1', a: { b: 2 }, required: yes, buffer: { disk: 1GiB } }\n  yy: { url: stdout, when_full: drop_newest }\n  zz: { url: stdout, required: false, when_full: block }\ngrace: soon\nmemory: [1]\n",
+        "stat: /x\nsources:\n  Net: stdin\n  a: { ulr: stdin }\n  b: { url: stdin, with: {} }\nroutes:\n  - { from: c, to: [x, y], drop: true }\n  - when: a\n  - { to: [], contineu: true }\nsinks:\n  x: { url: 'file:///x?a.b=1', a: { b: 2 }, required: yes, buffer: { disk: 1GiB } }\n  yy: { url: stdout, when_full: drop_newest }\n  zz: { url: stdout, required: false, when_full: block }\ngrace: soon\nmemory: [1]\n",
         &[("TFLOG_SINKS__YY__BUFFER__MEM", "1MiB")],
     ));
     for expected in [
         "error[config::unknown_key]: tflog.yaml:1:1: the config has no key `stat` (did you mean `state`? valid keys are state, http, memory, grace, line_max, sources, routes, sinks)",
         "error[config::name]: tflog.yaml:3:3: `Net` cannot name a source (names are",
         "error[config::missing]: tflog.yaml:4:3: source `a` has no `url` (write",
-        "error[config::unsupported]: tflog.yaml:5:20: `with` of source `b` is not supported by this version",
+        "error[config::type]: tflog.yaml:5:26: `with` must be a list of verbs, not a map (write each as",
         "error[config::unknown_name]: tflog.yaml:7:13: there is no source `c`",
         "error[config::unknown_name]: tflog.yaml:7:24: there is no sink `y` (did you mean `yy`? sinks are x, yy, zz)",
         "error[config::route]: tflog.yaml:7:5: route `route_1` has both `to` and `drop`",
@@ -270,7 +270,7 @@ fn a_component_error_points_at_its_key() {
     assert_eq!(
         at(definition.error("unknown field `requird`, expected one of `rotate`, `open_max`")),
         "error[config::component]: tflog.yaml:5:5: sink `out` has no key `requird` (did you mean \
-         `required`? valid keys are url, encode, required, buffer, when_full, fallback, dead_letter, rotate, open_max)"
+         `required`? valid keys are url, encode, required, buffer, when_full, with, fallback, dead_letter, rotate, open_max)"
     );
 }
 

@@ -116,6 +116,8 @@ pub struct Batch {
     pub position: u64,
     /// Of each row, where rows before it were left out by `copy_rows`.
     positions: Option<Box<[u64]>>,
+    /// Of each row, where lines were edited since they were read.
+    ids: Option<Box<[EventId]>>,
     /// When it was read.
     pub observed: Timestamp,
     chunk: Option<Box<Chunk>>,
@@ -139,11 +141,33 @@ impl Batch {
             stream,
             position,
             positions: None,
+            ids: None,
             observed,
             chunk: Some(chunk),
             pool,
             waiter: None,
         }
+    }
+
+    /// A batch of the same rows with other lines, `chunk`, and the ids that
+    /// the events had when they were read.
+    pub(super) fn with_lines(&self, chunk: Box<Chunk>, ids: Vec<EventId>) -> Batch {
+        debug_assert_eq!(chunk.ends.len(), self.rows());
+        Batch {
+            stream: self.stream.clone(),
+            position: self.position,
+            positions: None,
+            ids: Some(ids.into()),
+            observed: self.observed,
+            chunk: Some(chunk),
+            pool: self.pool.clone(),
+            waiter: None,
+        }
+    }
+
+    /// An empty chunk with room for `bytes` bytes of text.
+    pub(super) fn blank(&self, bytes: usize) -> Box<Chunk> {
+        self.pool.take(bytes)
     }
 
     /// Says who waits for the batch and sends it again if it is given up.
@@ -219,6 +243,9 @@ impl Batch {
     /// The row's id, the same wherever and whenever it is asked for.
     #[must_use]
     pub fn id(&self, row: usize) -> EventId {
+        if let Some(ids) = &self.ids {
+            return ids[row];
+        }
         let line = &self.text()[self.span(row)];
         id::event_id(self.stream.origin, self.row_position(row), line)
     }
@@ -229,6 +256,15 @@ impl Batch {
         let chunk = self.chunk.as_deref_mut().expect("chunk present until drop");
         chunk.columns.set_joined(chunk.joined);
         parse(&chunk.text, &chunk.ends, &mut chunk.columns);
+    }
+
+    /// The columns, to be corrected. Only before the batch is shared.
+    pub(super) fn columns_mut(&mut self) -> &mut Columns {
+        &mut self
+            .chunk
+            .as_deref_mut()
+            .expect("chunk present until drop")
+            .columns
     }
 
     /// The heap it pins, in bytes.
@@ -247,10 +283,14 @@ impl Batch {
         let mut chunk = Box::new(Chunk::default());
         chunk.ends.reserve_exact(count);
         let (mut shifts, mut positions) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut ids = self.ids.as_ref().map(|_| Vec::with_capacity(count));
         rows.for_each(self.rows(), |row| {
             let span = self.span(row);
             shifts.push((chunk.text.len() as u32).wrapping_sub(span.start as u32));
             positions.push(self.row_position(row));
+            if let Some(ids) = &mut ids {
+                ids.push(self.id(row));
+            }
             chunk.text.extend_from_slice(&self.text()[span]);
             if self.truncated().binary_search(&(row as u32)).is_ok() {
                 chunk.truncated.push(chunk.ends.len() as u32);
@@ -265,6 +305,7 @@ impl Batch {
             stream: self.stream.clone(),
             position: self.position,
             positions: Some(positions.into()),
+            ids: ids.map(Into::into),
             observed: self.observed,
             chunk: Some(chunk),
             pool: self.pool.clone(),

@@ -4,6 +4,7 @@
 //! parsers; a plan that needs no field parses nothing. Cells are spans into
 //! the batch's text, numbers and levels are converted once by the parser.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Level, Path, Timestamp};
@@ -139,9 +140,24 @@ impl Cell {
         }
     }
 
+    /// The same value where `moved` puts its span.
+    #[must_use]
+    pub(super) fn moved(self, moved: impl FnOnce(Range<u32>) -> Range<u32>) -> Cell {
+        if !self.is_present() {
+            return self;
+        }
+        let len = self.bits & (Self::STRING - 1);
+        let range = moved(self.start..self.start.wrapping_add(len));
+        let len = range.end.wrapping_sub(range.start).min(Self::STRING - 1);
+        Cell {
+            start: range.start,
+            bits: self.bits & !(Self::STRING - 1) | len,
+        }
+    }
+
     /// Where the span starts and ends in the batch's text.
     #[must_use]
-    pub fn range(self) -> std::ops::Range<usize> {
+    pub fn range(self) -> Range<usize> {
         let start = self.start as usize;
         start..start + (self.bits & (Self::STRING - 1)) as usize
     }
@@ -197,6 +213,24 @@ impl Column {
             Column::Time(v) => v[row] = Timestamp::ABSENT.0,
             Column::Text(v) => v[row] = Cell::default(),
             Column::Same(_) => {}
+        }
+    }
+
+    /// Copies the value of row `from` of a column of the same kind to row `to`;
+    /// `moved` says where spans are now.
+    pub(super) fn copy_row(
+        &mut self,
+        to: usize,
+        other: &Column,
+        from: usize,
+        moved: impl FnOnce(Range<u32>) -> Range<u32>,
+    ) {
+        match (self, other) {
+            (Column::Level(v), Column::Level(o)) => v[to] = o[from],
+            (Column::Number(v), Column::Number(o)) => v[to] = o[from],
+            (Column::Time(v), Column::Time(o)) => v[to] = o[from],
+            (Column::Text(v), Column::Text(o)) => v[to] = o[from].moved(moved),
+            _ => {}
         }
     }
 

@@ -4,6 +4,7 @@
 //! a row, not just the columns of the plan. JSON rows leave as they came;
 //! for the others the parser lists spans here.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Level, Role, time::Layout};
@@ -79,6 +80,23 @@ impl Field {
         }
         Field {
             start: self.start.wrapping_add(by),
+            ..self
+        }
+    }
+
+    /// The same value where `moved` puts its span.
+    #[must_use]
+    pub(super) fn moved(self, moved: impl FnOnce(Range<u32>) -> Range<u32>) -> Field {
+        if matches!(
+            self.kind(),
+            FieldKind::Level | FieldKind::Integer | FieldKind::True
+        ) {
+            return self;
+        }
+        let range = moved(self.start..self.start.wrapping_add(self.len));
+        Field {
+            start: range.start,
+            len: range.end.wrapping_sub(range.start),
             ..self
         }
     }

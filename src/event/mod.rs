@@ -11,6 +11,7 @@ pub mod time;
 
 mod ack;
 mod column;
+mod edit;
 mod field;
 mod id;
 mod level;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 pub use ack::{Ack, Outcome, Receipt, Settled, Tally};
 pub use batch::{Batch, Chunk, Pool, Stream};
 pub use column::{Cell, Column, ColumnKind, Need, Needs};
+pub use edit::{Edits, weave};
 pub use field::{Defs, Field, FieldDef, FieldKind};
 pub use id::{EventId, event_id};
 pub use level::Level;

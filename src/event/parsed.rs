@@ -1,6 +1,7 @@
 //! What a parser found in a batch: columns, which rows are JSON objects, and
 //! the field lists of the others.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Bits, Cell, Column, ColumnKind, Defs, Field, Level, Needs, Rows, Timestamp, convert};
@@ -46,6 +47,65 @@ impl Columns {
         if !Arc::ptr_eq(&self.defs, defs) {
             self.defs = defs.clone();
         }
+    }
+
+    /// As [`Columns::reset`], for the columns and names that `other` has, with
+    /// its metadata.
+    pub(super) fn reset_like(&mut self, other: &Columns, rows: usize) {
+        self.rows = rows;
+        self.wants_fields = other.wants_fields;
+        if self.kinds != other.kinds {
+            self.kinds.clone_from(&other.kinds);
+            self.columns = self.kinds.iter().map(|&k| Column::new(k)).collect();
+        }
+        self.same.clone_from(&other.same);
+        for column in &mut self.columns {
+            column.reset(rows);
+        }
+        self.json.clear(rows);
+        self.failed.clear(rows);
+        self.fields.clear();
+        self.field_ends.clear();
+        self.defs.clone_from(&other.defs);
+    }
+
+    /// Copies what row `from` of `other` has in columns, and whether it is
+    /// JSON, to row `to`; `moved` says where spans are now.
+    pub(super) fn copy_values(
+        &mut self,
+        to: usize,
+        other: &Columns,
+        from: usize,
+        moved: impl Fn(Range<u32>) -> Range<u32>,
+    ) {
+        for (column, known) in self.columns.iter_mut().zip(&other.columns) {
+            column.copy_row(to, known, from, &moved);
+        }
+        if other.json.contains(from) {
+            self.json.insert(to);
+        }
+        if other.failed.contains(from) {
+            self.failed.insert(to);
+        }
+    }
+
+    /// Adds the fields of row `from` of `other` to the row being filled.
+    pub(super) fn copy_fields(
+        &mut self,
+        other: &Columns,
+        from: usize,
+        moved: impl Fn(Range<u32>) -> Range<u32>,
+    ) {
+        // Of other names they would be other fields.
+        if Arc::ptr_eq(&self.defs, &other.defs) {
+            let fields = other.fields(from).iter().map(|f| f.moved(&moved));
+            self.fields.extend(fields);
+        }
+    }
+
+    /// Takes the metadata of `other`, after a parser has reset it.
+    pub(super) fn take_same(&mut self, other: &Columns) {
+        self.same.clone_from(&other.same);
     }
 
     /// How many rows were reset for; 0 when no parser ran.

@@ -16,6 +16,7 @@ mod entrance;
 mod lanes;
 mod monitor;
 mod router;
+mod with;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 pub use monitor::Monitor;
+pub use with::{Editor, Withs};
 
 use crate::buffer::Memory;
 use crate::event::{Needs, Outcome, Pool, Share};
@@ -62,6 +64,8 @@ pub struct Plan {
     pub grace: Duration,
     /// What all of it wants of events.
     pub needs: Arc<Needs>,
+    /// What is done to events on their way.
+    pub with: Withs,
 }
 
 /// A built source.
@@ -221,6 +225,7 @@ impl Pipeline {
             lanes: lanes.into(),
             ledger: ledger.clone(),
             pool: Arc::new(Pool::default()),
+            with: plan.with,
         };
         let mut sources = Vec::new();
         let mut routers = Vec::new();
@@ -286,6 +291,7 @@ struct Shared {
     lanes: Arc<[Lane]>,
     ledger: Arc<Ledger>,
     pool: Arc<Pool>,
+    with: Withs,
 }
 
 type SourceStage = Stage<Result<(), SourceError>>;
@@ -380,6 +386,7 @@ fn start_source(
         sinks: shared.lanes.clone(),
         ledger,
         report: Arc::new(report),
+        lists: shared.with.lists(index),
         scratch: Scratch::default(),
     };
     let name = planned.labels.id;

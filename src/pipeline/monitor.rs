@@ -8,7 +8,9 @@ use tokio::time::timeout;
 
 use super::Plan;
 use crate::sink::driver::Status;
-use crate::telemetry::{Gauges, Labels, Ledger, Snapshot, render, render_gauges};
+use crate::telemetry::{
+    Gauges, Labels, Ledger, Series, Snapshot, render, render_gauges, render_series,
+};
 
 /// How long a readiness check may take in all.
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -22,6 +24,7 @@ pub struct Monitor {
     buffer_bytes: Vec<u64>,
     required: Vec<bool>,
     watched: Vec<Watched>,
+    series: Vec<Arc<Series>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -45,6 +48,7 @@ impl Monitor {
             buffer_bytes: plan.sinks.iter().map(|s| s.quota.bytes_max).collect(),
             required: plan.sinks.iter().map(|s| s.required).collect(),
             watched: Vec::new(),
+            series: plan.with.series.clone(),
             stopping,
         }
     }
@@ -106,7 +110,8 @@ impl Monitor {
             &self.sinks,
             &self.buffer_bytes,
         );
-        ledger + &render_gauges(&gauges)
+        let series = self.series.iter().map(|series| &**series);
+        ledger + &render_gauges(&gauges) + &render_series(series)
     }
 
     /// Why tflog cannot take events now; empty if it can.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::entrance::Arrival;
 use super::lanes::Lanes;
+use super::with::Lists;
 use crate::buffer::Memory;
 use crate::event::{Ack, Batch, Bits, Receipt, Rows, Settled, Share};
 use crate::route::{Routed, Table};
@@ -31,6 +32,7 @@ pub(super) struct Router {
     pub(super) sinks: Arc<[Lane]>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) report: Arc<dyn Settled>,
+    pub(super) lists: Lists,
     pub(super) scratch: Scratch,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct Scratch {
     required: Bits,
     any: Bits,
     words: Vec<u64>,
+    /// By sink: the batch that it gets, if that is not the one that came.
+    edited: Vec<Option<Arc<Batch>>>,
 }
 
 impl Router {
@@ -51,11 +55,24 @@ impl Router {
         while let Some(mut arrival) = self.arrivals.recv().await {
             if let Some(batch) = arrival.batch_mut() {
                 self.lanes.parse(batch);
-                self.table
-                    .route(self.source, batch, &mut self.scratch.routed);
+                self.evaluate(batch);
             }
             self.hand_over(arrival).await;
         }
+    }
+
+    /// Routes a parsed batch, and runs what lists there are on the way.
+    fn evaluate(&mut self, batch: &mut Batch) {
+        let Scratch {
+            routed,
+            transfer,
+            edited,
+            ..
+        } = &mut self.scratch;
+        transfer.unparsed = batch.columns().failed().count() as u64;
+        let left = self.lists.before_routes(batch, transfer);
+        self.table.route_rows(self.source, batch, left, routed);
+        self.lists.behind_routes(batch, routed, transfer, edited);
     }
 
     async fn hand_over(&mut self, mut arrival: Arrival) {
@@ -87,14 +104,17 @@ impl Router {
             transfer,
             required,
             any,
+            edited,
             ..
         } = &mut self.scratch;
         let rows = batch.rows();
         required.clear(rows);
         any.clear(rows);
         transfer.demands.clear();
-        let pinned = batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES;
-        for (lane, share) in self.sinks.iter().zip(&routed.sinks) {
+        let whole = pinned_bytes(batch);
+        let sinks = self.sinks.iter().zip(&routed.sinks);
+        for ((lane, share), edited) in sinks.zip(edited) {
+            let pinned = edited.as_deref().map_or(whole, pinned_bytes);
             let events = share.count() as u64;
             if events > 0 {
                 any.union(share);
@@ -106,13 +126,12 @@ impl Router {
             transfer.demands.push(Demand { events, bytes });
         }
         let (kept, required) = (any.count() as u64, required.count() as u64);
-        transfer.evaluated = rows as u64;
+        transfer.evaluated = routed.evaluated as u64;
         transfer.filtered_out = routed.filtered_out as u64;
         transfer.first.clone_from(&routed.first);
         transfer.matched.clone_from(&routed.matched);
         transfer.filtered = rows as u64 - kept;
         transfer.best_effort = kept - required;
-        transfer.unparsed = batch.columns().failed().count() as u64;
         self.shrink_demands(batch);
     }
 
@@ -136,13 +155,13 @@ impl Router {
             entries,
             required,
             words,
+            edited,
             ..
         } = &mut self.scratch;
         let waiter = batch.take_waiter();
         let batch = Arc::new(batch);
-        let report = self.report.clone();
+        let report = self.lists.report(&self.report);
         let receipt = Receipt::new(batch.rows(), required.to_rows(), report, waiter);
-        let whole = batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES;
         let sinks = &self.sinks;
         Bits::freeze_all(&routed.sinks, words, |sink, rows| {
             let (lane, demand) = (&sinks[sink], transfer.demands[sink]);
@@ -154,12 +173,18 @@ impl Router {
             } else {
                 Ack::none()
             };
-            let (batch, rows) = if demand.bytes < whole {
+            let batch = edited[sink].take().unwrap_or_else(|| batch.clone());
+            let (batch, rows) = if demand.bytes < pinned_bytes(&batch) {
                 (Arc::new(batch.copy_rows(&rows)), Rows::All)
             } else {
-                (batch.clone(), rows)
+                (batch, rows)
             };
             lane.buffer.push(Share { batch, rows, ack }, demand);
         });
     }
+}
+
+/// What a share of a batch that is not copied out pins.
+fn pinned_bytes(batch: &Batch) -> u64 {
+    batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES
 }

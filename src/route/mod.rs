@@ -39,7 +39,7 @@ pub use evaluate::Scratch;
 pub use expression::{
     Comparison, Expression, Item, Network, Pattern, Term, Test, TextOperator, Value,
 };
-pub use table::{Part, RouteSpec, Routed, Table, Target, When};
+pub use table::{Claim, Listed, Part, Recycled, RouteSpec, Routed, Table, Target, When};
 
 #[cfg(test)]
 mod tests;

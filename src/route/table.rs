@@ -67,6 +67,8 @@ struct Route {
     when: Matcher,
     to: Target,
     go_on: bool,
+    /// Whether its rows are listed apart.
+    listed: bool,
 }
 
 // There are as many as a config has routes.
@@ -97,10 +99,68 @@ pub struct Routed {
     pub sinks: Vec<Bits>,
     /// The rows of which no sink gets a copy.
     pub dropped: Bits,
+    /// The routes listed apart that matched something, in their order.
+    pub listed: Recycled<Listed>,
+    /// The copies that sinks get through them.
+    pub claims: Recycled<Claim>,
     open: Bits,
     fresh: Bits,
     hits: Bits,
     scratch: Scratch,
+}
+
+/// A route whose rows are listed apart.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// The route's place.
+    pub route: usize,
+    /// The rows that it matched.
+    pub rows: Bits,
+}
+
+/// Copies that a sink gets through a listed route.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// Its place in [`Routed::listed`].
+    pub listed: usize,
+    /// The sink.
+    pub sink: usize,
+    /// The rows: those of the route that no route above it sends there.
+    pub rows: Bits,
+}
+
+/// A list whose entries keep their memory when it is emptied.
+#[derive(Clone, Debug, Default)]
+pub struct Recycled<T> {
+    all: Vec<T>,
+    used: usize,
+}
+
+impl<T: Default> Recycled<T> {
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// One more entry, with whatever it held before.
+    pub fn add(&mut self) -> &mut T {
+        if self.used == self.all.len() {
+            self.all.push(T::default());
+        }
+        self.used += 1;
+        &mut self.all[self.used - 1]
+    }
+
+    /// Its entries.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        &self.all[..self.used]
+    }
+
+    /// Its entries, to be changed.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.all[..self.used]
+    }
 }
 
 impl Table {
@@ -129,6 +189,7 @@ impl Table {
                 when,
                 to: spec.to,
                 go_on: spec.go_on,
+                listed: false,
             });
         }
         Ok(Table {
@@ -138,11 +199,32 @@ impl Table {
         })
     }
 
+    /// Has the rows of a route listed apart: its events are edited.
+    pub fn list(&mut self, route: usize) {
+        self.routes[route].listed = true;
+    }
+
     /// Routes a batch of the source at place `source`. The batch must have
     /// been parsed for the needs that the table was compiled with.
     pub fn route(&self, source: usize, batch: &Batch, routed: &mut Routed) {
+        self.route_rows(source, batch, None, routed);
+    }
+
+    /// As [`Table::route`], of the rows `left` only, if that is said.
+    pub fn route_rows(
+        &self,
+        source: usize,
+        batch: &Batch,
+        left: Option<&Bits>,
+        routed: &mut Routed,
+    ) {
         let rows = batch.rows();
         routed.reset(rows, self.routes.len(), self.sinks);
+        if let Some(left) = left {
+            routed.evaluated = left.count();
+            routed.open.copy_from(left);
+            routed.fresh.copy_from(left);
+        }
         if let Some(filter) = &self.filter {
             let Routed {
                 open,
@@ -152,7 +234,7 @@ impl Table {
             } = routed;
             filter.evaluate(batch, open, scratch, fresh);
             routed.open.copy_from(&routed.fresh);
-            routed.filtered_out = rows - routed.open.count();
+            routed.filtered_out = routed.evaluated - routed.open.count();
         }
         for (at, route) in self.routes.iter().enumerate() {
             if routed.open.none() {
@@ -186,6 +268,8 @@ impl Routed {
         self.sinks.iter_mut().for_each(|copies| copies.clear(rows));
         self.open.fill(rows);
         self.fresh.fill(rows);
+        self.listed.clear();
+        self.claims.clear();
     }
 
     /// `open` are the rows that no route took yet, `fresh` those of them that
@@ -208,10 +292,30 @@ impl Routed {
         if !route.go_on {
             self.open.subtract(&self.hits);
         }
+        if route.listed {
+            self.list(at, &route.to);
+        }
         if let Target::Sinks(to) = &route.to {
             for &sink in to {
                 self.sinks[sink].union(&self.hits);
             }
+        }
+    }
+
+    /// Lists the rows of a route, and the copies that sinks get through it.
+    fn list(&mut self, route: usize, to: &Target) {
+        let listed = self.listed.add();
+        listed.route = route;
+        listed.rows.copy_from(&self.hits);
+        let listed = self.listed.as_slice().len() - 1;
+        let Target::Sinks(to) = to else {
+            return;
+        };
+        for &sink in to {
+            let claim = self.claims.add();
+            (claim.listed, claim.sink) = (listed, sink);
+            claim.rows.copy_from(&self.hits);
+            claim.rows.subtract(&self.sinks[sink]);
         }
     }
 }

@@ -50,6 +50,8 @@ struct Slot {
     column: usize,
     layout: Option<Layout>,
     default: Option<Box<[u8]>>,
+    /// Whether it is when the event was read, where it has no such field.
+    observed: bool,
 }
 
 /// What a row has for a slot.
@@ -63,6 +65,24 @@ enum Found<'a> {
 impl Template {
     /// Compiles a template; what it needs of the rows is added to `needs`.
     pub fn compile(text: &str, needs: &mut Needs) -> Result<Template, TemplateError> {
+        Template::compile_with(text, needs, None)
+    }
+
+    /// As [`Template::compile`], where `{host}` is this machine for an event
+    /// that names none, and `{observed}` when it was read.
+    pub fn compile_at(
+        machine: &str,
+        text: &str,
+        needs: &mut Needs,
+    ) -> Result<Template, TemplateError> {
+        Template::compile_with(text, needs, Some(machine))
+    }
+
+    fn compile_with(
+        text: &str,
+        needs: &mut Needs,
+        machine: Option<&str>,
+    ) -> Result<Template, TemplateError> {
         let mut segments = Vec::new();
         let mut literal = String::new();
         let mut at = 0;
@@ -78,7 +98,7 @@ impl Template {
                     std::mem::take(&mut literal).into_bytes().into(),
                 ));
             }
-            let (slot, end) = compile_value(text, brace + 1, needs)?;
+            let (slot, end) = compile_value(text, brace + 1, needs, machine)?;
             segments.push(Segment::Value(slot));
             at = end;
         }
@@ -132,6 +152,7 @@ fn compile_value(
     text: &str,
     start: usize,
     needs: &mut Needs,
+    machine: Option<&str>,
 ) -> Result<(Slot, usize), TemplateError> {
     let (path, len) = Path::parse_prefix(&text[start..])
         .map_err(|error| TemplateError::new(start + error.offset, error.message))?;
@@ -170,19 +191,32 @@ fn compile_value(
             }
         }
     }
+    if path.role() == Some(Role::Host)
+        && let Some(machine) = machine
+    {
+        default = default.or_else(|| Some(machine.as_bytes().into()));
+    }
+    let observed = machine.is_some() && !path.is_field_only() && path.dotted() == "observed";
     let slot = Slot {
         column: needs.slot(&path, kind),
         layout,
         default,
+        observed,
     };
     Ok((slot, end + 1))
 }
 
 impl Slot {
     fn find<'a>(&'a self, batch: &'a Batch, row: usize) -> Found<'a> {
-        let missing = match &self.default {
-            Some(text) => Found::Default(text),
-            None => Found::Missing,
+        let missing = match (&self.default, &self.layout) {
+            (Some(text), _) => Found::Default(text),
+            (None, Some(layout)) if self.observed => Found::Time(batch.observed, layout),
+            (None, None) if self.observed => {
+                let mut text = Vec::new();
+                batch.observed.write_rfc3339(&mut text);
+                Found::Value(text.into())
+            }
+            (None, _) => Found::Missing,
         };
         if batch.columns().rows() != batch.rows() {
             return missing;

@@ -8,8 +8,9 @@
 //!   dropped + returned + open`
 //! - routing: `evaluated = Σ first(route) + filtered by FILTER`, and
 //!   `Σ matched(route) >= Σ first(route)`
-//! - sink: `entered = delivered + dead_lettered + diverted + dropped +
+//! - sink: `entered = delivered + dead_lettered + diverted + filtered + dropped +
 //!   returned + queued + sending`, and `delivered = written + already_present`
+//! - `with` list: `entered + made = filtered + merged + held + returned + out`
 //!
 //! A source counts events, each once by its worst required copy; a sink counts
 //! copies. The ledger also keeps the bytes that each sink's queue pins, since
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::terms::{RouteTerms, SinkTerms, Snapshot, SourceTerms};
+use super::with::{Owner, WithTerms};
 use crate::event::{Outcome, Settled, Tally};
 
 /// What happens to a copy that finds its sink's buffer full.
@@ -84,6 +86,9 @@ pub struct Transfer {
     pub unparsed: u64,
     /// By sink.
     pub demands: Vec<Demand>,
+    /// What `with` lists did; those that ran. What a sink's took out comes on
+    /// top of its demand.
+    pub lists: Vec<(Owner, WithTerms)>,
 }
 
 /// Why copies go from one sink to another.
@@ -268,6 +273,18 @@ impl Ledger {
         terms.best_effort += transfer.best_effort;
         terms.open -= transfer.filtered + transfer.best_effort;
         terms.unparsed += transfer.unparsed;
+        for (owner, list) in &transfer.lists {
+            match *owner {
+                Owner::Source => state.sources[source].with.add(list),
+                Owner::Route(route) => state.routes[route].with.add(list),
+                Owner::Sink(sink) => {
+                    let terms = &mut state.sinks[sink];
+                    terms.with.add(list);
+                    terms.entered += list.filtered_total();
+                    terms.filtered += list.filtered_total();
+                }
+            }
+        }
         entries.clear();
         for (sink, &demand) in transfer.demands.iter().enumerate() {
             let fits = self.fits(state, sink, demand);

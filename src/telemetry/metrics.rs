@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::Snapshot;
+use super::{Reason, Snapshot};
 
 /// A component as metrics name it.
 #[derive(Clone, Debug)]
@@ -72,6 +72,7 @@ pub fn render(
     routed(&mut page, snapshot, routes);
     sent(&mut page, snapshot, sinks);
     discarded(&mut page, snapshot, sources, sinks);
+    filtered_by_routes(&mut page, snapshot, routes);
     buffers(&mut page, snapshot, sinks, full_bytes);
     page.text
 }
@@ -234,6 +235,7 @@ fn discarded(page: &mut Page, snapshot: &Snapshot, sources: &[Labels], sinks: &[
         "counter",
         "events dropped, by reason",
     );
+    filtered(page, snapshot, sources, sinks);
     let sources = sources
         .iter()
         .map(source)
@@ -246,6 +248,41 @@ fn discarded(page: &mut Page, snapshot: &Snapshot, sources: &[Labels], sinks: &[
         for (reason, events, meant) in dropped.reasons() {
             let labels = with(&labels, "intentional", if meant { "true" } else { "false" });
             page.sample(&with(&labels, "reason", reason), events);
+        }
+    }
+}
+
+/// What `with` lists took out; of those that are there.
+fn filtered(page: &mut Page, snapshot: &Snapshot, sources: &[Labels], sinks: &[Labels]) {
+    let sources = sources
+        .iter()
+        .map(source)
+        .zip(snapshot.sources.iter().map(|s| s.with));
+    let sinks = sinks
+        .iter()
+        .map(sink)
+        .zip(snapshot.sinks.iter().map(|k| k.with));
+    for (labels, terms) in sources.chain(sinks).filter(|(_, terms)| !terms.is_empty()) {
+        for reason in Reason::ALL {
+            let labels = with(&labels, "intentional", "true");
+            let events = terms.filtered[reason as usize];
+            page.sample(&with(&labels, "reason", reason.name()), events);
+        }
+    }
+}
+
+/// What `with` lists of routes took out.
+fn filtered_by_routes(page: &mut Page, snapshot: &Snapshot, routes: &[String]) {
+    page.family(
+        "tflog_route_discarded_events_total",
+        "counter",
+        "events that a route's `with` took out, by reason",
+    );
+    let all = routes.iter().zip(&snapshot.routes);
+    for (name, terms) in all.filter(|(_, terms)| !terms.with.is_empty()) {
+        for reason in Reason::ALL {
+            let labels = with(&with("", "route", name), "reason", reason.name());
+            page.sample(&labels, terms.with.filtered[reason as usize]);
         }
     }
 }
@@ -317,7 +354,7 @@ fn component(labels: &Labels, kind: &str) -> String {
     with(&kind, "component_type", &labels.scheme)
 }
 
-fn with(labels: &str, name: &str, value: &str) -> String {
+pub(super) fn with(labels: &str, name: &str, value: &str) -> String {
     let value = value
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
@@ -341,6 +378,7 @@ mod tests {
             routes: vec![RouteTerms {
                 first: 3,
                 matched: 3,
+                ..RouteTerms::default()
             }],
             sinks: vec![SinkTerms {
                 delivered: 2,

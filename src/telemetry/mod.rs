@@ -2,8 +2,12 @@
 
 mod ledger;
 mod metrics;
+mod series;
 mod terms;
+mod with;
 
 pub use ledger::{Demand, Entry, Ledger, Passing, Quota, Sent, SourceReport, Transfer, WhenFull};
 pub use metrics::{Gauge, Gauges, Labels, render, render_gauges};
+pub use series::{Recorder, Series, SeriesKind, render_series};
 pub use terms::{Dropped, RouteTerms, SinkTerms, Snapshot, SourceTerms};
+pub use with::{Owner, Reason, WithTerms};

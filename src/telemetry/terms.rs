@@ -1,5 +1,6 @@
 //! The terms of the ledger, and the equations between them.
 
+use super::WithTerms;
 use crate::event::Outcome;
 
 /// Events dropped, by reason.
@@ -87,6 +88,8 @@ pub struct SourceTerms {
     pub discarded: u64,
     /// Requests turned away before anything of them was read.
     pub refused: u64,
+    /// Its `with` list.
+    pub with: WithTerms,
 }
 
 /// A route's terms, in events.
@@ -96,6 +99,8 @@ pub struct RouteTerms {
     pub first: u64,
     /// This route matched.
     pub matched: u64,
+    /// Its `with` list.
+    pub with: WithTerms,
 }
 
 /// A sink's terms, in copies unless the name says otherwise.
@@ -111,6 +116,8 @@ pub struct SinkTerms {
     pub dead_lettered: u64,
     /// Taken by the fallback sink.
     pub diverted: u64,
+    /// Taken out by its `with` list.
+    pub filtered: u64,
     /// Given up.
     pub dropped: Dropped,
     /// Given up, and the source sends them again.
@@ -131,6 +138,8 @@ pub struct SinkTerms {
     pub replaced: u64,
     /// Template values that an event did not have.
     pub missing: u64,
+    /// Its `with` list.
+    pub with: WithTerms,
 }
 
 /// Every term at one moment.
@@ -172,16 +181,31 @@ impl Snapshot {
             ));
         }
         for (i, k) in self.sinks.iter().enumerate() {
-            let passed = k.delivered + k.dead_lettered + k.diverted;
+            let passed = k.delivered + k.dead_lettered + k.diverted + k.filtered;
             let sum = passed + k.dropped.total() + k.returned + k.queued + k.sending;
-            if k.entered != sum || k.already_present > k.delivered {
+            let unlike = !k.with.is_empty() && k.filtered != k.with.filtered_total();
+            if k.entered != sum || k.already_present > k.delivered || unlike {
                 broken.push(format!(
                     "sink {i}: entered {} but its terms are {sum}: {k:?}",
                     k.entered
                 ));
             }
         }
+        for (owner, with) in self.lists() {
+            if !with.balances() {
+                broken.push(format!("{owner}: its list does not balance: {with:?}"));
+            }
+        }
         broken
+    }
+
+    /// The terms of every `with` list, and whose it is.
+    fn lists(&self) -> impl Iterator<Item = (String, &WithTerms)> {
+        let sources = self.sources.iter().map(|s| ("source", &s.with)).enumerate();
+        let routes = self.routes.iter().map(|r| ("route", &r.with)).enumerate();
+        let sinks = self.sinks.iter().map(|k| ("sink", &k.with)).enumerate();
+        let all = sources.chain(routes).chain(sinks);
+        all.map(|(at, (kind, with))| (format!("{kind} {at}"), with))
     }
 
     /// As [`Snapshot::violations`], and nothing may be on its way any more:
@@ -192,6 +216,11 @@ impl Snapshot {
         for (i, s) in self.sources.iter().enumerate() {
             if s.open != 0 {
                 broken.push(format!("source {i}: {} events were never settled", s.open));
+            }
+        }
+        for (owner, with) in self.lists() {
+            if with.held != 0 {
+                broken.push(format!("{owner}: its list still holds events: {with:?}"));
             }
         }
         for (i, k) in self.sinks.iter().enumerate() {

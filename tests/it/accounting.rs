@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tflog::event::{Ack, Chunk, Needs, Timestamp};
 use tflog::parse::Formats;
-use tflog::pipeline::{Pipeline, Plan, PlannedSink, PlannedSource};
+use tflog::pipeline::{Pipeline, Plan, PlannedSink, PlannedSource, Withs};
 use tflog::route::{RouteSpec, Table, Target, When};
 use tflog::seam::World;
 use tflog::sink::driver::LoadLimits;
@@ -107,6 +107,7 @@ pub(crate) fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> 
         }],
         grace: Duration::from_secs(25),
         needs: Arc::default(),
+        with: Withs::default(),
     }
 }
 

@@ -227,10 +227,16 @@ pub(crate) fn assert_balanced(ledger: &serde_json::Value) {
     );
     assert!(evaluated >= number(&ledger["evaluated"]), "{ledger}");
     for (name, k) in ledger["sinks"].as_object().expect("sinks") {
-        let sum: u64 = ["delivered", "dead_lettered", "diverted", "returned"]
-            .iter()
-            .map(|term| number(&k[term]))
-            .sum();
+        let sum: u64 = [
+            "delivered",
+            "dead_lettered",
+            "diverted",
+            "filtered",
+            "returned",
+        ]
+        .iter()
+        .map(|term| number(&k[term]))
+        .sum();
         let sum = sum + dropped(k);
         assert_eq!(number(&k["entered"]), sum, "sink {name}: {k}");
         assert_eq!(

@@ -22,3 +22,4 @@ mod peers;
 mod pipe;
 mod routing;
 mod shutdown;
+mod transforms;

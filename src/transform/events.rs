@@ -1,0 +1,183 @@
+//! The events of one batch on their way through a list.
+
+use std::sync::Arc;
+
+use super::Tools;
+use super::document::Document;
+use crate::event::{Batch, Bits, Chunk, Edits, Settled, Timestamp};
+use crate::telemetry::{Reason, WithTerms};
+
+/// A batch as the list leaves it so far.
+pub(super) enum Current<'a> {
+    /// As it came.
+    Whole(&'a Batch),
+    /// With edits.
+    Edited(Batch),
+}
+
+impl Current<'_> {
+    pub(super) fn get(&self) -> &Batch {
+        match self {
+            Current::Whole(batch) => batch,
+            Current::Edited(batch) => batch,
+        }
+    }
+}
+
+/// Recycled between batches and lists.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The rows that the item is for.
+    pub(super) chosen: Bits,
+    /// The rows that are left in the list.
+    pub(super) left: Bits,
+    /// Of them, those whose columns are not read again yet.
+    pub(super) stale: Bits,
+    pub(super) edits: Edits,
+    pub(super) document: Document,
+    pub(super) chunk: Chunk,
+    /// Who wants to hear of the batch's end.
+    pub(super) hooks: Vec<Arc<dyn Settled>>,
+}
+
+/// What a verb sees and does: the events of one batch that it is for.
+pub struct Events<'a> {
+    pub(super) current: Current<'a>,
+    pub(super) memory: &'a mut Memory,
+    pub(super) tools: &'a mut dyn Tools,
+    pub(super) terms: &'a mut WithTerms,
+}
+
+impl Events<'_> {
+    /// Reads the columns again where events were edited.
+    pub(super) fn refresh(&mut self) {
+        if self.memory.stale.none() {
+            return;
+        }
+        if let Current::Edited(batch) = &mut self.current {
+            let tools = &mut *self.tools;
+            let Memory { stale, chunk, .. } = &mut *self.memory;
+            batch.refresh(stale, chunk, |observed, text, ends, columns| {
+                tools.read(observed, text, ends, columns);
+            });
+            let rows = batch.rows();
+            stale.clear(rows);
+        }
+    }
+
+    /// When the batch was read.
+    #[must_use]
+    pub fn observed(&self) -> Timestamp {
+        self.current.get().observed
+    }
+
+    /// Has `hook` told how the batch ended, if all of it is kept.
+    pub fn when_settled(&mut self, hook: Arc<dyn Settled>) {
+        self.memory.hooks.push(hook);
+    }
+
+    /// Calls `each` with every event it is for.
+    pub fn for_each(&mut self, mut each: impl FnMut(&Batch, usize)) {
+        self.refresh();
+        let batch = self.current.get();
+        self.memory.chosen.iter().for_each(|row| each(batch, row));
+    }
+
+    /// Takes out the events for which `keep` is false.
+    pub fn retain(&mut self, reason: Reason, mut keep: impl FnMut(&Batch, usize) -> bool) {
+        self.refresh();
+        let batch = self.current.get();
+        let Memory { chosen, left, .. } = &mut *self.memory;
+        let mut gone = 0;
+        for row in chosen.iter() {
+            if !keep(batch, row) {
+                left.remove(row);
+                gone += 1;
+            }
+        }
+        self.terms.filter(reason, gone);
+    }
+
+    /// Edits events as JSON objects; `edit` says whether it changed one. Columns
+    /// of the batch are of the event before.
+    pub(super) fn edit_objects(
+        &mut self,
+        mut edit: impl FnMut(&mut Document, &Batch, usize) -> bool,
+    ) {
+        let batch = self.current.get();
+        let Memory {
+            chosen,
+            stale,
+            edits,
+            document,
+            ..
+        } = &mut *self.memory;
+        for row in chosen.iter() {
+            let json = stale.contains(row) || batch.columns().json().contains(row);
+            let loaded = if json {
+                document.load(batch.line(row))
+            } else {
+                document.load_with(|text| self.tools.write(batch, row, text))
+            };
+            if loaded && edit(document, batch, row) {
+                edits.json(row, |out| {
+                    document.write(out);
+                    true
+                });
+            }
+        }
+        self.apply_edits();
+    }
+
+    /// Edits lines as they stand: `edit` gets each with whether it is JSON.
+    pub(super) fn edit_lines(
+        &mut self,
+        mut edit: impl FnMut(Line<'_>, &mut Edits, &mut Document, &mut dyn Tools),
+    ) {
+        let batch = self.current.get();
+        let Memory {
+            chosen,
+            stale,
+            edits,
+            document,
+            ..
+        } = &mut *self.memory;
+        for row in chosen.iter() {
+            let line = Line {
+                batch,
+                row,
+                json: stale.contains(row) || batch.columns().json().contains(row),
+            };
+            edit(line, edits, document, self.tools);
+        }
+        self.apply_edits();
+    }
+
+    fn apply_edits(&mut self) {
+        let Memory {
+            left, stale, edits, ..
+        } = &mut *self.memory;
+        if edits.is_empty() {
+            return;
+        }
+        let batch = self.current.get().edited(edits, left, stale);
+        edits.mark_json(stale);
+        edits.clear();
+        self.current = Current::Edited(batch);
+    }
+}
+
+/// One line to be edited.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) batch: &'a Batch,
+    pub(super) row: usize,
+    /// Whether it is a JSON object.
+    pub(super) json: bool,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.batch.line(self.row)
+    }
+}
