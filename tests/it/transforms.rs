@@ -137,6 +137,11 @@ fn verbs_change_events_of_any_format() {
             r#"{"level":"info","msg":"123456"}"#,
             r#"{"msg":"1234…"}"#,
         ),
+        (
+            "{ redact: email, fields: [message] }",
+            r#"level=info msg="to a\u0040b.co" x=a@b.co"#,
+            r#"{"level":"info","msg":"to [email]","x":"a@b.co"}"#,
+        ),
         ("{ truncate: 4 }", "plain words", r#"{"message":"plai…"}"#),
         (
             "{ set: { a.b: '{level}-{n:-0}', c: [1, x] }, when: 'level >= warn' }",

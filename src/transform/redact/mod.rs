@@ -137,9 +137,11 @@ impl Transform for Redact {
         events.edit_lines(
             |line, edits, document, tools| match (line.json, fields.is_empty()) {
                 (true, true) => finder.json(line, edits),
-                (true, false) => finder.json_fields(fields, line, edits, document),
+                (true, false) => {
+                    finder.json_fields(fields, line.row, line.bytes(), edits, document)
+                }
                 (false, true) => finder.text(line, edits, tools),
-                (false, false) => finder.text_fields(fields, line, edits),
+                (false, false) => finder.text_fields(fields, line, edits, document, tools),
             },
         );
     }
@@ -197,11 +199,12 @@ impl Finder {
     fn json_fields(
         &mut self,
         fields: &[(Name, usize)],
-        line: Line<'_>,
+        row: usize,
+        json: &[u8],
         edits: &mut Edits,
         document: &mut Document,
     ) {
-        if !document.load(line.bytes()) {
+        if !document.load(json) {
             return;
         }
         let mut any = false;
@@ -221,7 +224,7 @@ impl Finder {
             }
         }
         if any {
-            edits.json(line.row, |out| {
+            edits.json(row, |out| {
                 document.write(out);
                 true
             });
@@ -278,7 +281,20 @@ impl Finder {
     }
 
     /// Some fields of a line of another format.
-    fn text_fields(&mut self, fields: &[(Name, usize)], line: Line<'_>, edits: &mut Edits) {
+    fn text_fields(
+        &mut self,
+        fields: &[(Name, usize)],
+        line: Line<'_>,
+        edits: &mut Edits,
+        document: &mut Document,
+        tools: &mut dyn Tools,
+    ) {
+        if self.is_hidden(line) {
+            let mut object = Vec::new();
+            tools.write(line.batch, line.row, &mut object);
+            self.json_fields(fields, line.row, &object, edits, document);
+            return;
+        }
         let start = line.batch.span(line.row).start;
         let cell = |slot: usize| match line.batch.columns().column(slot) {
             Column::Text(cells) => Some(cells[line.row]).filter(|cell| cell.is_present()),
