@@ -54,7 +54,7 @@ pub(super) struct Options {
     /// Format of the input: auto, json, logfmt, combined, syslog, 'pattern: …' …
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) parse: Option<String>,
-    /// Join lines to events: stack traces and indented lines (`auto`), or none (`off`)
+    /// Which lines are joined to events: stack traces and indented lines (`auto`) …
     #[arg(long, value_name = "HOW")]
     pub(super) multiline: Option<Multiline>,
     /// Format of the output: human, json, raw, logfmt, ecs
@@ -79,6 +79,8 @@ pub(super) struct Options {
 pub(super) enum Multiline {
     /// Stack traces and indented lines belong to the event before them
     Auto,
+    /// Only lines that a container runtime has cut are put together
+    Partials,
     /// Each line is an event
     Off,
 }
@@ -88,6 +90,7 @@ impl Multiline {
     pub(super) fn name(self) -> &'static str {
         match self {
             Multiline::Auto => "auto",
+            Multiline::Partials => "partials",
             Multiline::Off => "off",
         }
     }

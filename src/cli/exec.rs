@@ -37,7 +37,7 @@ fn run(arguments: Arguments) -> Result<u8, u8> {
     let lines = Framer::new(Framing::Newline, Limits::default());
     let framer = match options.multiline {
         Some(Multiline::Auto) => lines.joining_traces(),
-        Some(Multiline::Off) | None => lines,
+        Some(Multiline::Partials | Multiline::Off) | None => lines,
     };
     let source = Exec::command(Arc::from(NAME), command, framer);
     let child = source.child();

@@ -193,8 +193,8 @@ impl Framer {
         self.limits.line_max + held
     }
 
-    /// Bytes of whole lines behind the chunk's last end: an event that may
-    /// still go on.
+    /// Bytes of whole lines that belong to no event yet, of one that may still
+    /// go on. Mostly they stand behind the chunk's last end.
     #[must_use]
     pub fn held(&self) -> usize {
         self.joiner.as_ref().map_or(0, |joiner| joiner.held())

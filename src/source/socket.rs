@@ -314,7 +314,7 @@ impl Reader<'_> {
     /// Whether an event in `chunk` that may still go on can be kept, if one is
     /// there.
     fn may_hold(&mut self, chunk: &Chunk) -> bool {
-        let bytes = chunk.text.len();
+        let bytes = chunk.text.len().max(self.framer.held());
         if self.framer.held() == 0 || self.long.is_some() || bytes <= BEGINNING_BYTES_MAX {
             return true;
         }

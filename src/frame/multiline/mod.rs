@@ -10,15 +10,20 @@
 //! A line is judged by its first bytes and by the event it would belong to:
 //! by patterns of the configuration, or as [`traces`] says.
 //!
+//! In the log of a container, which its first line tells, events are found in
+//! what the runtime has wrapped: see [`container`].
+//!
 //! An event ends early, and is counted, when it has as many lines or bytes as
 //! it may; what goes on from it is the next event. How long lines are held is
 //! the reader's to watch: [`super::Framer::flush`] ends the wait.
 
+mod container;
 mod line;
 mod options;
 mod traces;
 
 use crate::event::Chunk;
+use container::Container;
 pub use options::{Bounds, Multiline, Patterns};
 use options::{Limits, Rule};
 
@@ -51,12 +56,21 @@ struct Held {
     undecided_truncated: bool,
 }
 
+/// Who wrote the stream.
+#[derive(Clone, Debug)]
+enum Origin {
+    Program,
+    Runtime(Box<Container>),
+}
+
 /// Joins the lines of one stream.
 #[derive(Clone, Debug)]
 pub(in crate::frame) struct Joiner {
     rule: Rule,
     limits: Limits,
     held: Held,
+    /// None until the first line.
+    origin: Option<Origin>,
     /// Ends and cut lines that the chunk had before this call.
     ends_before: usize,
     truncated_before: usize,
@@ -65,6 +79,15 @@ pub(in crate::frame) struct Joiner {
 impl Joiner {
     /// Bytes of the lines that are held.
     pub(super) fn held(&self) -> usize {
+        let wrapped = match &self.origin {
+            Some(Origin::Runtime(container)) => container.held(),
+            _ => 0,
+        };
+        self.in_chunk() + wrapped
+    }
+
+    /// Bytes of those of them that stand in the chunk.
+    fn in_chunk(&self) -> usize {
         self.held.event + self.held.undecided
     }
 
@@ -89,7 +112,7 @@ impl Joiner {
             chunk.ends.push((start + self.held.event) as u32);
         }
         if self.held.undecided > 0 {
-            chunk.ends.push((start + self.held()) as u32);
+            chunk.ends.push((start + self.in_chunk()) as u32);
         }
     }
 
@@ -97,15 +120,26 @@ impl Joiner {
     /// many events ended early.
     pub(super) fn fold(&mut self, chunk: &mut Chunk) -> u64 {
         let first = self.ends_before + self.held_lines();
-        let Some(before) = self.ends_before.checked_sub(1) else {
-            return self.fold_from(chunk, 0, first);
-        };
-        let start = chunk.ends[before] as usize;
+        let before = self.ends_before.checked_sub(1);
+        let start = before.map_or(0, |before| chunk.ends[before] as usize);
+        if self.origin.is_none()
+            && let Some(&end) = chunk.ends.get(first)
+        {
+            let container = Container::of(&chunk.text[start..end as usize], &self.rule);
+            self.origin = Some(container.map_or(Origin::Program, Origin::Runtime));
+        }
+        if let Some(Origin::Runtime(container)) = &mut self.origin {
+            let cut = chunk.truncated.split_off(self.truncated_before);
+            return container.fold(chunk, start, first, &cut, &self.limits);
+        }
         self.fold_from(chunk, start, first)
     }
 
     /// Ends the held event; the line that waits to be decided is one of its own.
     pub(super) fn flush(&mut self, chunk: &mut Chunk) {
+        if let Some(Origin::Runtime(container)) = &mut self.origin {
+            return container.flush(chunk);
+        }
         if self.held.event == 0 {
             return;
         }
@@ -146,7 +180,7 @@ impl Joiner {
             joined,
             split: 0,
         };
-        let mut from = start + self.held();
+        let mut from = start + self.in_chunk();
         for row in first..lines {
             let end = folding.ends[row] as usize;
             let line = from..end;

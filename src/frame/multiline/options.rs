@@ -35,6 +35,8 @@ pub enum Multiline {
     /// Each line is an event.
     #[default]
     Off,
+    /// Each line is an event, but for those that a container runtime has cut.
+    Partials,
     /// Stack traces and indented lines are parts of the event before them.
     Auto(Bounds),
     /// What patterns say.
@@ -68,13 +70,14 @@ impl TryFrom<serde_json::Value> for Multiline {
     type Error = String;
 
     fn try_from(value: serde_json::Value) -> Result<Multiline, String> {
-        let expected = "multiline must be auto, off, or a map with `start`, `continue`, \
+        let expected = "multiline must be auto, partials, off, or a map with `start`, `continue`, \
              `lines_max`, `bytes_max` or `timeout`";
         match &value {
             serde_json::Value::String(word) if word == "auto" => {
                 Ok(Multiline::Auto(Bounds::default()))
             }
             serde_json::Value::String(word) if word == "off" => Ok(Multiline::Off),
+            serde_json::Value::String(word) if word == "partials" => Ok(Multiline::Partials),
             serde_json::Value::Object(_) => {
                 let patterns: Patterns = serde_json::from_value(value)
                     .map_err(|error| format!("{expected}: {error}"))?;
@@ -98,7 +101,7 @@ impl JsonSchema for Multiline {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let patterns = generator.subschema_for::<Patterns>();
-        schemars::json_schema!({ "anyOf": [{ "enum": ["auto", "off"] }, patterns] })
+        schemars::json_schema!({ "anyOf": [{ "enum": ["auto", "partials", "off"] }, patterns] })
     }
 }
 
@@ -110,6 +113,7 @@ impl Multiline {
     pub(in crate::frame) fn joiner(&self) -> Result<Option<Box<Joiner>>, Fault> {
         let (rule, bounds) = match self {
             Multiline::Off => return Ok(None),
+            Multiline::Partials => (Rule::Lines, Bounds::default()),
             Multiline::Auto(bounds) => (Rule::Traces(Traces::default()), bounds.clone()),
             Multiline::Patterns(patterns) => (patterns.rule()?, patterns.bounds()),
         };
@@ -117,6 +121,7 @@ impl Multiline {
             rule,
             limits: bounds.limits()?,
             held: Held::default(),
+            origin: None,
             ends_before: 0,
             truncated_before: 0,
         })))
@@ -183,6 +188,7 @@ impl Bounds {
 /// How lines are judged.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
+    Lines,
     Traces(Traces),
     Patterns {
         start: Option<Regex>,
@@ -201,6 +207,7 @@ impl Rule {
     #[inline]
     pub(super) fn verdict(&mut self, event: &[u8], line: &[u8]) -> Verdict {
         match self {
+            Rule::Lines => Verdict::Alone,
             Rule::Traces(traces) => traces.verdict(event, line),
             Rule::Patterns { start, go_on } => {
                 let head = super::line::content(&line[..line.len().min(PATTERN_BYTES_MAX)]);
@@ -221,7 +228,7 @@ impl Rule {
     pub(super) fn confirms(&mut self, undecided: &[u8], line: &[u8]) -> bool {
         match self {
             Rule::Traces(traces) => traces.confirms(undecided, line),
-            Rule::Patterns { .. } => false,
+            Rule::Lines | Rule::Patterns { .. } => false,
         }
     }
 
@@ -258,7 +265,7 @@ mod tests {
         assert_eq!(timed.timeout(), Duration::from_secs(2));
         assert!(matches!(timed.rule, Rule::Traces(_)));
         for (value, expected) in [
-            (json!("automatic"), "must be auto, off"),
+            (json!("automatic"), "must be auto, partials, off"),
             (json!({ "begin": "^x" }), "unknown field `begin`"),
             (json!({ "start": "(" }), "multiline.start: "),
             (json!({ "continue": "[" }), "multiline.continue: "),

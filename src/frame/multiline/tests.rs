@@ -259,6 +259,84 @@ fn other_framings_join_too() {
     assert_eq!(by_count, ["ERROR x\n\tat y\n", "next\n"]);
 }
 
+const CRI: &str = "\
+2026-11-23T13:32:42.1Z stdout F started
+2026-11-23T13:32:42.2Z stdout P a line that\u{20}
+2026-11-23T13:32:42.2Z stderr F ERROR boom
+2026-11-23T13:32:42.3Z stdout P was cut\u{20}
+2026-11-23T13:32:42.3Z stderr F java.lang.Error: boom
+2026-11-23T13:32:42.4Z stdout F twice
+2026-11-23T13:32:42.4Z stderr F \tat x
+2026-11-23T13:32:42.5Z stderr F {\"json\":1}
+not of the runtime
+2026-11-23T13:32:42.6+01:00 stdout F\u{20}
+";
+
+#[test]
+fn cut_lines_of_a_container_are_one_and_traces_within_too() {
+    let expected = [
+        "2026-11-23T13:32:42.2Z stderr F ERROR boom\njava.lang.Error: boom\n\tat x\n",
+        "2026-11-23T13:32:42.5Z stderr F {\"json\":1}\n",
+        "not of the runtime\n",
+        "2026-11-23T13:32:42.1Z stdout F started\n",
+        "2026-11-23T13:32:42.2Z stdout F a line that was cut twice\n",
+        "2026-11-23T13:32:42.6+01:00 stdout F \n",
+    ];
+    let mut found = events(json!("auto"), CRI);
+    found.sort_by_key(|event| expected.iter().position(|e| e == event));
+    assert_eq!(found, expected);
+    let partials = events(json!("partials"), CRI);
+    assert_eq!(partials.len(), 8);
+    assert!(partials.contains(&expected[4].to_owned()));
+}
+
+#[test]
+fn cut_lines_of_docker_are_one_and_traces_within_too() {
+    let line = |log: &str, stream: &str, time: u32| {
+        format!("{{\"log\":\"{log}\",\"stream\":\"{stream}\",\"time\":\"{time}\"}}\n")
+    };
+    let input = [
+        line(r#"a \"long\" "#, "stdout", 1),
+        line(r"ERROR boom\n", "stderr", 2),
+        line(r"line\\\n", "stdout", 3),
+        line(r"\tat x\n", "stderr", 4),
+        line(r"\n", "stdout", 5),
+        line(r"ends in \\n", "stdout", 6),
+    ];
+    let mut found = events(json!("auto"), &input.concat());
+    let expected = [
+        line(r#"a \"long\" line\\\n"#, "stdout", 1),
+        line(r"\n", "stdout", 5),
+        line(r"ends in \\n", "stdout", 6),
+        line(r"ERROR boom\n\tat x\n", "stderr", 2),
+    ];
+    found.sort_by_key(|event| expected.iter().position(|e| e == event));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn lines_cut_without_end_are_bounded() {
+    let mut framer = framer(json!({ "bytes_max": 1000 }));
+    let mut chunk = Chunk::default();
+    let (mut held_max, mut split) = (0, 0);
+    for _ in 0..1000 {
+        chunk
+            .text
+            .extend_from_slice(b"2026-11-23T13:32:42.1Z stdout P more and more\n");
+        split += framer.frame(&mut chunk).expect("framed").split;
+        held_max = held_max.max(framer.held());
+    }
+    assert!(held_max <= 2 * 1000 + 100 && split > 0);
+    framer.flush(&mut chunk);
+    assert_eq!(framer.held(), 0);
+    let content: usize = chunk
+        .text
+        .split(|&b| b == b'\n')
+        .map(|l| l.len().saturating_sub(32))
+        .sum();
+    assert_eq!(content, 1000 * "more and more".len());
+}
+
 /// Lines of all kinds in any order: whole traces, and parts of them.
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let lines: Vec<&str> = TRACES
@@ -272,8 +350,13 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(|line| line.as_bytes().to_vec()),
     ];
     let mixed = prop::collection::vec(line, 0..40).prop_map(|lines| lines.concat());
+    let cri = prop::collection::vec(
+        prop::sample::select(CRI.split_inclusive('\n').collect::<Vec<_>>()),
+        1..30,
+    );
+    let cri = cri.prop_map(|lines| lines.concat().into_bytes());
     let whole = (0..TRACES.len()).prop_map(|at| expected(TRACES[at].1).concat().into_bytes());
-    prop_oneof![3 => mixed, 1 => whole]
+    prop_oneof![3 => mixed, 1 => whole, 1 => cri]
 }
 
 fn option() -> impl Strategy<Value = serde_json::Value> {
@@ -298,6 +381,10 @@ proptest! {
         let (pieces, split_in_pieces) = events_by(framer(option.clone()), &input, &reads, chunk_bytes);
         prop_assert_eq!(&pieces, &whole);
         prop_assert_eq!(split_in_pieces, split);
+        if input.get(10) == Some(&b'T') {
+            // A container's: written anew.
+            return Ok(());
+        }
         // No byte is lost or moved, and every boundary is one of a line.
         let (lines, _) = events_by(framer(json!("off")), &input, &[1 << 20], 1 << 20);
         prop_assert_eq!(pieces.concat(), lines.concat());
