@@ -115,6 +115,10 @@ impl Traces {
         if rest.is_empty() {
             return self.gap();
         }
+        // Most lines of most traces.
+        if matches!(self.state, State::Text | State::Head | State::Frames) && is_frame(rest) {
+            return self.joins(State::Frames);
+        }
         let is_entry = match self.state {
             // Source code can begin with any word.
             State::Python | State::Caret => line::is_dated(rest),
@@ -131,9 +135,7 @@ impl Traces {
             return self.joins(State::Caret);
         }
         let next = match self.state {
-            State::Text | State::Head | State::Caret | State::Require if is_frame(rest) => {
-                State::Frames
-            }
+            State::Caret | State::Require if is_frame(rest) => State::Frames,
             State::RustHead => State::Rust,
             same => same,
         };
@@ -315,9 +317,13 @@ fn behind_head(head: &[u8], line: &[u8]) -> Option<State> {
 
 /// Whether a line, behind its indentation, is a frame of a stack.
 fn is_frame(rest: &[u8]) -> bool {
-    [&b"at "[..], b"... ", b"from ", b"---> ", b"--- End of "]
-        .iter()
-        .any(|frame| rest.starts_with(frame))
+    match rest.first() {
+        Some(b'a') => rest.starts_with(b"at "),
+        Some(b'.') => rest.starts_with(b"... "),
+        Some(b'f') => rest.starts_with(b"from "),
+        Some(b'-') => rest.starts_with(b"---> ") || rest.starts_with(b"--- End of "),
+        _ => false,
+    }
 }
 
 fn is_go(line: &[u8]) -> bool {
