@@ -26,6 +26,22 @@ Configuration also comes from the environment: TFLOG_FROM, TFLOG_TO, TFLOG_ROUTE
 TFLOG_HTTP, TFLOG_SINKS__NAME__KEY … Files come before it, flags after it.
 Exit status: 0 done, 1 failed, 2 wrong usage or config, 3 events were lost.";
 
+const EXPLAIN: &str = "\
+Examples:
+  tflog explain -c tflog.yaml '{\"level\":\"error\",\"msg\":\"boom\"}'
+  tail -n1 app.log | tflog explain -c tflog.yaml --source app
+  tflog explain -c tflog.yaml --file app.log -o json | jq -r .outcome
+  tflog explain 'Nov 25 10:00:00 web1 sshd[7]: hello'     only how it is parsed
+
+Nothing is sent and no service is asked: the line goes through the parser, the
+rules and the encoders that a run would use.
+
+With -o json, one object a line with the keys line, truncated, source, scheme,
+metadata, format {name, detected, confidence, also}, fields [{name, value, type,
+span}], roles [{name, value, from, field}], routes [{name, when, to, continue,
+verdict, taken_by, terms [{term, holds, saw [{field, reads, text, value}]}]}],
+outcome (sent, dropped, unrouted), sinks [{name, scheme, route, encoding, output}].";
+
 /// tflog routes logs: event streams in, rules, files and services out.
 #[derive(Parser, Debug)]
 #[command(name = "tflog", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -113,8 +129,36 @@ Signals are passed on to the command; tflog exits with its code (128+signal,
     #[command(after_help = "\
 Examples:
   tflog check -c tflog.yaml
-  tflog check --strict -c base.yaml -c prod.yaml   warnings are errors too")]
+  tflog check --strict -c base.yaml -c prod.yaml   warnings are errors too
+  tflog check --connect -c tflog.yaml              and is everything there?
+
+Tells all at once: what is wrong (exit status 2), what can hardly be meant (a
+warning: rules that never or always hold, routes that nothing reaches, levels
+compared as text, secrets in plain text, YAML that is not what it looks like),
+and what is worth knowing (a note). What it calls never is certain. With
+--connect, what cannot be reached makes the exit status 1.")]
     Check(Check),
+    /// Say how lines are parsed and routed, and why
+    #[command(after_help = EXPLAIN)]
+    Explain(Box<Explain>),
+    /// Run the `tests:` of a configuration
+    #[command(after_help = "\
+Examples:
+  tflog test -c tflog.yaml
+  tflog test -c tflog.yaml --junit report.xml     for a CI server
+
+A test is a line, and just the sinks that get it, with fields to look at there:
+
+  tests:
+    - name: errors go to the archive and to people
+      source: app
+      input: '{\"level\":\"error\",\"msg\":\"boom\"}'
+      expect: { alerts: { level: error, message: boom }, archive: {} }
+    - { source: app, input: '{\"path\":\"/healthz\"}', expect: {} }    # dropped
+
+Names mean what they mean in rules; null is a field that is not there. Nothing is
+sent. Exit status: 0 all passed, 1 some failed, 2 wrong usage or config.")]
+    Test(Test),
     /// Print the configuration's JSON schema
     Schema,
     /// Print a shell's completion script
@@ -141,13 +185,61 @@ pub(super) struct Exec {
     pub(super) command: Vec<OsString>,
 }
 
+/// `tflog explain`.
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// Config file; several are merged in order
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Vec<PathBuf>,
+    /// The source that the lines are taken to come from; the first by default
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+    /// What the source says of the stream, as in stream=stderr
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) meta: Vec<String>,
+    /// Format of the lines, in the place of the config's
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(super) parse: Option<String>,
+    /// For people or for programs
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    pub(super) output: ExplainOutput,
+    /// Explain every line of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "line")]
+    pub(super) file: Option<PathBuf>,
+    /// The line; without it, every line of stdin
+    pub(super) line: Option<OsString>,
+}
+
+/// How explanations are written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExplainOutput {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `tflog test`.
+#[derive(Args, Debug)]
+pub(super) struct Test {
+    /// Config file; several are merged in order
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Vec<PathBuf>,
+    /// Also write the results to this file, as `JUnit` XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+}
+
 /// `tflog check`.
 #[derive(Args, Debug)]
 pub(super) struct Check {
     /// Config file; several are merged in order
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Vec<PathBuf>,
-    /// Warnings are errors too
+    /// Warnings are errors too; notes never are
     #[arg(long)]
     pub(super) strict: bool,
+    /// Also ask whether files, hosts and services are there; sends no event
+    #[arg(long)]
+    pub(super) connect: bool,
 }

@@ -4,11 +4,13 @@ mod args;
 mod check;
 mod engine;
 mod exec;
+mod explain;
 mod log;
 mod report;
 mod run;
 mod setup;
 mod signals;
+mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ pub fn main() -> ExitCode {
         None => run::main(&cli.options, cli.words),
         Some(Verb::Exec(exec)) => exec::main(*exec),
         Some(Verb::Check(check)) => check::main(&check),
+        Some(Verb::Explain(arguments)) => explain::main(*arguments),
+        Some(Verb::Test(arguments)) => test::main(&arguments),
         Some(Verb::Schema) => print(&schema()),
         Some(Verb::Completions { shell }) => print(&completions(shell)),
     };

@@ -10,7 +10,7 @@ use super::diagnostic::Diagnostic;
 use super::document::{Entry, Node, Value};
 use super::env::typed;
 use super::keys::{self, Key, Takes};
-use super::place::{Place, Spanned};
+use super::place::{Origin, Place, Spanned};
 use super::read::{Fields, Reader};
 use super::url::{self, Side, Url};
 use crate::component::{BuildError, Definition};
@@ -77,6 +77,14 @@ impl Reader<'_> {
         for secret in &url.secrets {
             self.secrets.add(secret);
         }
+        if url
+            .secrets
+            .iter()
+            .any(|s| !s.is_empty() && masked.text.contains(s.as_str()))
+        {
+            self.in_plain_text("this URL holds a secret in plain text", &url_node.place);
+        }
+        self.plain_secrets("", &options);
         self.add_query(&url, &url_node.place, &mut options);
         let mut places = Places {
             whole: url_node.place.clone(),
@@ -107,6 +115,40 @@ impl Reader<'_> {
             shared,
             places,
         })
+    }
+
+    /// Looks for secrets that are written out among keys beside the URL.
+    fn plain_secrets(&mut self, prefix: &str, entries: &[Entry]) {
+        for entry in entries {
+            let path = format!("{prefix}{}", entry.key.value);
+            match &entry.node.value {
+                Value::Map(inner) => self.plain_secrets(&format!("{path}."), inner),
+                // `token: none` says that there is none.
+                Value::String { text, .. }
+                    if super::secret::is_secret_key(&path)
+                        && !text.contains("${")
+                        && !matches!(text.as_str(), "" | "none") =>
+                {
+                    let message = format!("the `{path}` is written in plain text");
+                    self.in_plain_text(&message, &entry.node.place);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Says that a secret stands in a config file.
+    fn in_plain_text(&mut self, message: &str, place: &Place) {
+        let said = self
+            .warnings
+            .iter()
+            .any(|w| w.place.as_ref() == Some(place));
+        if !said && matches!(&*place.origin, Origin::File { .. }) {
+            let warning = Diagnostic::warning("config::secret", message).at(place);
+            self.warnings.push(warning.help(
+                "write ${VAR} or ${file:/run/secrets/…} there, so that it is not kept with the config",
+            ));
+        }
     }
 
     fn url_and_options(
@@ -243,7 +285,7 @@ pub(super) fn diagnostic(error: &BuildError, component: Option<(Side, &Places)>)
         let written = unknown.and_then(|key| places.keys.get(key));
         written.unwrap_or_else(|| places.of(key)).clone()
     });
-    diagnostic.help = help;
+    diagnostic.help = help.map(Into::into);
     diagnostic
 }
 

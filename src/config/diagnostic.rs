@@ -15,6 +15,8 @@ pub enum Severity {
     Error,
     /// The config can be used, but may not mean what was meant.
     Warning,
+    /// Worth knowing: nothing is wrong.
+    Note,
 }
 
 /// One finding.
@@ -29,9 +31,11 @@ pub struct Diagnostic {
     /// Where, if anywhere.
     pub place: Option<Place>,
     /// What to write beside the caret.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
+    /// Other places that have to do with it, and what to write beside them.
+    pub others: Box<[(Place, Box<str>)]>,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -44,6 +48,7 @@ impl Diagnostic {
             message: message.into(),
             place: None,
             label: None,
+            others: Box::default(),
             help: None,
         }
     }
@@ -57,6 +62,24 @@ impl Diagnostic {
         }
     }
 
+    /// A note.
+    #[must_use]
+    pub fn note(code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Note,
+            ..Diagnostic::error(code, message)
+        }
+    }
+
+    /// Says where else to look, and what is there.
+    #[must_use]
+    pub fn also(mut self, place: Place, label: impl Into<String>) -> Diagnostic {
+        let mut others = self.others.into_vec();
+        others.push((place, label.into().into()));
+        self.others = others.into();
+        self
+    }
+
     /// Says where.
     #[must_use]
     pub fn at(mut self, place: &Place) -> Diagnostic {
@@ -67,19 +90,19 @@ impl Diagnostic {
     /// Says what to write beside the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
-        self.label = Some(label.into());
+        self.label = Some(label.into().into());
         self
     }
 
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
-        self.help = Some(help.into());
+        self.help = Some(help.into().into());
         self
     }
 
     /// Files first, each from its beginning.
-    pub(super) fn order(&self) -> (bool, String, usize) {
+    pub(crate) fn order(&self) -> (bool, String, usize) {
         match self.place.as_ref().map(|place| (&*place.origin, place)) {
             Some((Origin::File { name, .. }, place)) => (false, name.clone(), place.span.start),
             _ => (true, String::new(), 0),
@@ -87,10 +110,10 @@ impl Diagnostic {
     }
 
     /// Takes secrets out of all that it says.
-    pub(super) fn redact(&mut self, secrets: &Secrets) {
+    pub(crate) fn redact(&mut self, secrets: &Secrets) {
         self.message = secrets.redact(&self.message);
         for text in [&mut self.label, &mut self.help].into_iter().flatten() {
-            *text = secrets.redact(text);
+            *text = secrets.redact(text).into();
         }
     }
 }
@@ -101,6 +124,7 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         write!(f, "{severity}[{}]: ", self.code)?;
         if let Some(place) = &self.place {
@@ -191,6 +215,7 @@ impl miette::Diagnostic for Shown<'_> {
         Some(match self.diagnostic.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
         })
     }
 
@@ -205,19 +230,26 @@ impl miette::Diagnostic for Shown<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let place = self.diagnostic.place.as_ref()?;
-        // A whole map or block scalar would be underlined over many lines.
-        let first_line = self
-            .source
-            .inner()
-            .get(place.span.clone())
-            .unwrap_or_default()
-            .lines()
-            .next()
-            .map_or(0, str::len);
-        let label = LabeledSpan::new_primary_with_span(
-            self.diagnostic.label.clone(),
-            (place.span.start, first_line),
+        let own = LabeledSpan::new_primary_with_span(
+            self.diagnostic.label.as_deref().map(str::to_owned),
+            self.first_line(place),
         );
-        Some(Box::new(std::iter::once(label)))
+        // Only one text can be shown: what is in another is named by the message.
+        let others = self.diagnostic.others.iter();
+        let others = others.filter(|(other, _)| other.origin == place.origin);
+        let others = others.map(|(place, label)| {
+            LabeledSpan::new_with_span(Some(label.to_string()), self.first_line(place))
+        });
+        Some(Box::new(std::iter::once(own).chain(others)))
+    }
+}
+
+impl Shown<'_> {
+    /// Start and length of what to underline: a whole map or block scalar would
+    /// go over many lines.
+    fn first_line(&self, place: &Place) -> (usize, usize) {
+        let text = self.source.inner().get(place.span.clone());
+        let line = text.unwrap_or_default().lines().next();
+        (place.span.start, line.map_or(0, str::len))
     }
 }

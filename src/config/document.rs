@@ -182,7 +182,11 @@ fn yaml_error(error: &serde_saphyr::Error, text: &str, place: &Place) -> Diagnos
             let message = other.to_string();
             let message = message.lines().next().unwrap_or_default();
             let message = message.split(" at line ").next().unwrap_or_default();
-            syntax(message, &place)
+            let error = syntax(message, &place);
+            match super::traps::hint(message, &text[at..]) {
+                Some(hint) => error.help(hint),
+                None => error,
+            }
         }
     }
 }

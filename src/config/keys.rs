@@ -28,6 +28,8 @@ pub(super) enum Takes {
     Components(&'static [Key]),
     /// A list of verbs, each with its options.
     Verbs,
+    /// A map from sinks to maps from fields to values.
+    Fields,
     /// Nothing yet.
     Later,
 }
@@ -91,7 +93,27 @@ pub(super) const TOP: &[Key] = &[
         Takes::Components(SINK),
         "Where events go. Default: stdout.",
     ),
-    later("tests"),
+    key(
+        "tests",
+        Takes::List(TEST),
+        "Lines, and where `tflog test` expects them to go.",
+    ),
+];
+
+/// A test.
+pub(super) const TEST: &[Key] = &[
+    key("name", Takes::Text, "What it shows. Default: its number."),
+    key(
+        "source",
+        Takes::Text,
+        "The source that the line comes from. Default: the only one.",
+    ),
+    key("input", Takes::Text, "The line, as the parser sees it."),
+    key(
+        "expect",
+        Takes::Fields,
+        "Just the sinks that get it, with fields and their values there; null: absent.",
+    ),
 ];
 
 /// Under `http`.
@@ -243,7 +265,7 @@ pub(super) fn list(keys: &[Key]) -> String {
 }
 
 /// The nearest of `known` to what was written, if it is near enough to be meant.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -7,6 +7,7 @@
 //! component build, does it all fit in memory) is for the plan.
 
 mod adapters;
+mod cases;
 mod component;
 pub mod diagnostic;
 mod document;
@@ -14,6 +15,7 @@ mod env;
 mod interpolate;
 mod keys;
 mod merge;
+mod odd;
 mod passing;
 pub mod place;
 pub mod plan;
@@ -23,6 +25,7 @@ mod registry;
 mod scalar;
 pub mod schema;
 pub mod secret;
+mod traps;
 mod url;
 mod verb_options;
 mod verbs;
@@ -32,12 +35,15 @@ use std::path::PathBuf;
 
 use crate::component::{BuildError, ByteSize, Definition, Period};
 use crate::source::http::tls::Config as ListenerTls;
-use diagnostic::Diagnostic;
+use diagnostic::{Diagnostic, Severity};
 use document::{Entry, Format, Node, Value};
 use place::{Origin, Place, RuleText, Spanned};
 use secret::Secrets;
 
+pub use cases::{Expected, TestConfig};
 pub use component::Places;
+pub(crate) use keys::nearest;
+pub use odd::losses;
 pub use url::Side;
 pub use with::WithItem;
 
@@ -70,6 +76,8 @@ pub struct Config {
     pub routes: Option<Vec<RouteConfig>>,
     /// Where events go; never empty.
     pub sinks: Vec<SinkConfig>,
+    /// What `tflog test` tries.
+    pub tests: Vec<TestConfig>,
 }
 
 /// tflog's own HTTP listener.
@@ -209,28 +217,49 @@ pub struct Loaded {
 
 /// Reads the config, or says everything that is wrong with it.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Vec<Diagnostic>> {
+    let read = read(inputs);
+    match read.config {
+        Some(config) if read.errors.is_empty() => Ok(Loaded {
+            config,
+            warnings: read.warnings,
+            secrets: read.secrets,
+        }),
+        _ => Err(read.errors),
+    }
+}
+
+/// A config as far as it can be read.
+pub struct Read {
+    /// The config, without what could not be read; none if too much of it.
+    pub config: Option<Config>,
+    /// What is wrong.
+    pub errors: Vec<Diagnostic>,
+    /// Findings that are no errors.
+    pub warnings: Vec<Diagnostic>,
+    /// As [`Loaded::secrets`].
+    pub secrets: Secrets,
+}
+
+/// Reads as much of the config as can be read, so that what is wrong with the
+/// rest can be told too.
+#[must_use]
+pub fn read(inputs: &Inputs) -> Read {
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
     let mut root = Node {
         value: Value::Map(Vec::new()),
         place: Place::of(Origin::Default),
     };
-    let layers = env::defaults(&inputs.env)
-        .into_iter()
-        .chain(
-            inputs
-                .files
-                .iter()
-                .filter_map(|file| match read_file(file) {
-                    Ok(layer) => layer,
-                    Err(error) => {
-                        errors.push(error);
-                        None
-                    }
-                }),
-        );
-    for layer in layers {
+    if let Some(layer) = env::defaults(&inputs.env) {
         merge::merge(&mut root, layer);
+    }
+    for file in &inputs.files {
+        match read_file(file, &mut errors, &mut warnings) {
+            Ok(layer) => layer
+                .into_iter()
+                .for_each(|layer| merge::merge(&mut root, layer)),
+            Err(error) => errors.push(error),
+        }
     }
     let environment = env::environment(&inputs.env, &mut errors, &mut warnings);
     for layer in environment.layers {
@@ -248,25 +277,27 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Vec<Diagnostic>> {
     };
     let mut reader = read::Reader::new(&inputs.env, errors);
     let config = reader.config(root, additions, inputs);
-    let (mut errors, secrets) = reader.finish();
+    let (mut errors, more, secrets) = reader.finish();
+    warnings.extend(more);
     for diagnostic in errors.iter_mut().chain(&mut warnings) {
         diagnostic.redact(&secrets);
     }
-    match config {
-        Some(config) if errors.is_empty() => Ok(Loaded {
-            config,
-            warnings,
-            secrets,
-        }),
-        _ => {
-            errors.sort_by_cached_key(Diagnostic::order);
-            Err(errors)
-        }
+    errors.sort_by_cached_key(Diagnostic::order);
+    warnings.sort_by_cached_key(Diagnostic::order);
+    Read {
+        config,
+        errors,
+        warnings,
+        secrets,
     }
 }
 
 /// A file's tree without its `x-*` keys; none if it is empty.
-fn read_file(file: &Input) -> Result<Option<Node>, Diagnostic> {
+fn read_file(
+    file: &Input,
+    errors: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Option<Node>, Diagnostic> {
     let (name, text) = match file {
         Input::Text { name, text } => (name.clone(), text.clone()),
         Input::Path(path) => {
@@ -278,13 +309,22 @@ fn read_file(file: &Input) -> Result<Option<Node>, Diagnostic> {
             (name, text)
         }
     };
-    let mut node = document::parse(&name, &text, Format::of(&name))?;
+    let format = Format::of(&name);
+    let mut node = document::parse(&name, &text, format)?;
     match &mut node.value {
         Value::Null => return Ok(None),
         Value::Map(entries) => entries.retain(|Entry { key, .. }| !key.value.starts_with("x-")),
         _ => {
             let message = format!("a config is a map of keys, not {}", node.kind());
             return Err(Diagnostic::error("config::type", message).at(&node.place));
+        }
+    }
+    if format == Format::Yaml {
+        for found in traps::find(&node) {
+            match found.severity {
+                Severity::Error => errors.push(found),
+                Severity::Warning | Severity::Note => warnings.push(found),
+            }
         }
     }
     Ok(Some(node))

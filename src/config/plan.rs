@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::registry::{self, Reach};
-use super::{Config, RouteConfig, SinkConfig, WhenFull, passing};
+use super::{Config, Expected, RouteConfig, SinkConfig, WhenFull, odd, passing};
 use crate::component::{ByteSize, Definition};
 use crate::event::{Needs, Path};
 use crate::parse::Formats;
 use crate::parse::json::Json;
+use crate::pipeline::explain::Explained;
 use crate::pipeline::{Plan, PlannedSink, PlannedSource};
 use crate::route::{
-    Expression, Finding, FindingKind, Part, RouteSpec, RuleError, Table, Target, When, check,
+    Expectation, Expression, FindingKind, Part, RouteSpec, RuleError, Table, Target, When, check,
 };
 use crate::seam::World;
 use crate::sink::driver::LoadLimits;
@@ -58,6 +59,8 @@ pub struct Extras {
     pub view: View,
     /// Sources already built, in the place of the configured ones of that name.
     pub sources: HashMap<String, Box<dyn Source>>,
+    /// Whether the plan is to explain events instead of running.
+    pub explain: bool,
 }
 
 /// How events are shown to people.
@@ -81,9 +84,11 @@ pub struct Built {
     pub warnings: Vec<Diagnostic>,
     /// Whether a source never ends by itself.
     pub service: bool,
+    /// What explains events, if that was asked for.
+    pub explained: Option<Explained>,
 }
 
-/// Builds the plan, or says everything that is wrong.
+/// Builds the plan, or says everything that is wrong, and what is odd beside it.
 pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Vec<Diagnostic>> {
     let mut planner = Planner {
         config,
@@ -95,21 +100,24 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     let specs = planner.routes();
     planner.look_over(&specs);
     let names = specs.iter().map(|s| s.name.clone()).collect();
+    let mut explained = extras.explain.then(|| planner.explained(&specs)).flatten();
     let mut table = planner.table(specs, extras.filter);
     let mut with = planner.lists(table.as_mut());
-    let sinks = planner.sinks(&extras.view);
+    let encoders = explained.as_mut().map(|e| &mut e.encoders);
+    let sinks = planner.sinks(&extras.view, encoders);
     // The needs are complete only now: parsers are built for them.
     let sources = planner.sources(extras.sources);
     with.editor = planner.editor(&with);
     planner.paths_differ(&sources);
     planner.fits_in_memory(&sources, &sinks);
     let Planner {
-        errors,
+        mut errors,
         warnings,
         needs,
         ..
     } = planner;
     let Some(table) = table.filter(|_| errors.is_empty()) else {
+        errors.extend(warnings);
         return Err(errors);
     };
     let service = sources.iter().any(|s| s.source.is_service());
@@ -126,6 +134,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         plan,
         warnings,
         service,
+        explained,
     })
 }
 
@@ -213,43 +222,30 @@ impl Planner<'_> {
             .map(|s| s.name.as_str())
             .collect();
         let sinks: Vec<_> = self.config.sinks.iter().map(|s| s.name.as_str()).collect();
+        // A rule that cannot be read takes nothing for certain, and everything
+        // in its place here.
+        let whole = self.errors.is_empty();
         for finding in check(specs, &sources, &sinks) {
+            if !whole && !finding.kind.is_of_rule() {
+                continue;
+            }
             if let FindingKind::UnusedSink { sink } = finding.kind
                 && passing::is_named(self.config, sinks[sink])
             {
                 continue;
             }
-            let diagnostic = self.finding(&finding);
+            let diagnostic = odd::finding(self.config, &finding);
             if finding.kind.is_error() {
                 self.errors.push(diagnostic);
             } else {
                 self.warnings.push(diagnostic);
             }
         }
-    }
-
-    fn finding(&self, finding: &Finding) -> Diagnostic {
-        let message = finding.message.clone();
-        let mut diagnostic = if finding.kind.is_error() {
-            Diagnostic::error("routes", message)
-        } else {
-            Diagnostic::warning("routes", message)
-        };
-        let config = self.config;
-        let place = match finding.kind {
-            FindingKind::OpenEnd { source } => {
-                config.sources.get(source).map(|s| s.places.of(None))
+        for (at, spec) in specs.iter().enumerate() {
+            if let When::Rule(rule) = &spec.when {
+                self.warnings.extend(odd::lints(self.config, at, rule));
             }
-            FindingKind::UnusedSink { sink } => config.sinks.get(sink).map(|s| s.places.of(None)),
-            _ => {
-                let route = finding.route.and_then(|at| config.routes.as_ref()?.get(at));
-                route.map(|route| &route.place)
-            }
-        };
-        if let Some(place) = place {
-            diagnostic = diagnostic.at(place);
         }
-        diagnostic.help(finding.help.clone())
     }
 
     fn table(&mut self, specs: Vec<RouteSpec>, filter: Option<Expression>) -> Option<Table> {
@@ -269,7 +265,54 @@ impl Planner<'_> {
         }
     }
 
-    fn sinks(&mut self, view: &View) -> Vec<PlannedSink> {
+    /// The routes taken apart; none if a rule does not compile, which
+    /// [`Planner::table`] says.
+    fn explained(&mut self, specs: &[RouteSpec]) -> Option<Explained> {
+        let routes = self.config.routes.iter().flatten();
+        let texts: Vec<_> = routes
+            .map(|route| route.when.as_ref().map(|when| when.value.as_str()))
+            .collect();
+        let parses = self.config.sources.iter().map(|s| s.parse.value.clone());
+        let parses = parses.collect();
+        let mut explained = Explained::compile(specs, &texts, parses, &mut self.needs).ok()?;
+        explained.expected = self.expected();
+        Some(explained)
+    }
+
+    /// What the config's tests expect, by test and sink.
+    fn expected(&mut self) -> Vec<Vec<Vec<Expectation>>> {
+        let config = self.config;
+        let mut all = Vec::with_capacity(config.tests.len());
+        for test in &config.tests {
+            let sinks = test.expect.iter();
+            all.push(
+                sinks
+                    .map(|(_, fields)| self.expected_fields(fields))
+                    .collect(),
+            );
+        }
+        all
+    }
+
+    fn expected_fields(&mut self, fields: &[Expected]) -> Vec<Expectation> {
+        let mut compiled = Vec::with_capacity(fields.len());
+        for field in fields {
+            let value = field
+                .value
+                .as_ref()
+                .map(|(text, quoted)| (text.as_str(), *quoted));
+            match Expectation::compile(&field.path, value, &mut self.needs) {
+                Ok(expectation) => compiled.push(expectation),
+                Err(message) => {
+                    let error = Diagnostic::error("tests", message);
+                    self.errors.push(error.at(&field.place));
+                }
+            }
+        }
+        compiled
+    }
+
+    fn sinks(&mut self, view: &View, kept: Option<&mut Vec<Encoder>>) -> Vec<PlannedSink> {
         let mut planned = Vec::new();
         let mut encoders = Vec::new();
         for sink in &self.config.sinks {
@@ -280,6 +323,9 @@ impl Planner<'_> {
                 }
                 Err(diagnostic) => self.errors.push(diagnostic),
             }
+        }
+        if let Some(kept) = kept {
+            kept.clone_from(&encoders);
         }
         if planned.len() == self.config.sinks.len() {
             let (world, needs) = (self.world, &mut self.needs);

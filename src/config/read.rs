@@ -27,6 +27,7 @@ pub(super) struct Additions {
 pub(super) struct Reader<'a> {
     pub(super) variables: Variables<'a>,
     pub(super) errors: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
     pub(super) secrets: Secrets,
 }
 
@@ -52,12 +53,14 @@ impl<'a> Reader<'a> {
         Reader {
             variables: Variables::new(env),
             errors,
+            warnings: Vec::new(),
             secrets: Secrets::default(),
         }
     }
 
-    pub(super) fn finish(self) -> (Vec<Diagnostic>, Secrets) {
-        (self.errors, self.secrets)
+    /// Errors, other findings, secrets.
+    pub(super) fn finish(self) -> (Vec<Diagnostic>, Vec<Diagnostic>, Secrets) {
+        (self.errors, self.warnings, self.secrets)
     }
 
     /// Reads everything; none if something essential could not be read.
@@ -86,6 +89,12 @@ impl<'a> Reader<'a> {
             self.check_names(&source_names, route.from.as_deref(), Side::Source);
             self.check_names(&sink_names, route.to.as_deref(), Side::Sink);
         }
+        let tests = top.take("tests").map(|node| self.tests(node));
+        for test in tests.iter().flatten() {
+            let expected: Vec<_> = test.expect.iter().map(|(sink, _)| sink.clone()).collect();
+            self.check_names(&source_names, Some(test.source.as_slice()), Side::Source);
+            self.check_names(&sink_names, Some(&expected), Side::Sink);
+        }
         let sources = sources
             .into_iter()
             .filter_map(|(name, node)| self.source(&name, node, inputs))
@@ -106,6 +115,7 @@ impl<'a> Reader<'a> {
             sources,
             routes,
             sinks,
+            tests: tests.unwrap_or_default(),
         })
     }
 

@@ -170,7 +170,9 @@ impl Reader<'_> {
             "false" => Some(false),
             _ => {
                 let message = format!("`{key}` must be `true` or `false`");
-                self.error("config::type", message, &node.place);
+                let error = Diagnostic::error("config::type", message).at(&node.place);
+                let help = "YAML 1.2 has no other booleans: `yes`, `no`, `on` and `off` are text";
+                self.errors.push(error.help(help));
                 None
             }
         }

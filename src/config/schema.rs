@@ -66,6 +66,10 @@ fn value(takes: Takes) -> Map<String, Value> {
             })
         }
         Takes::Verbs => json!({ "type": "array", "items": { "type": "object" } }),
+        Takes::Fields => json!({
+            "type": "object",
+            "additionalProperties": { "type": ["object", "null"] },
+        }),
         Takes::Later => Value::Null,
     };
     match schema {

@@ -165,7 +165,7 @@ fn every_error_is_found_with_its_place() {
         &[("TFLOG_SINKS__YY__BUFFER__MEM", "1MiB")],
     ));
     for expected in [
-        "error[config::unknown_key]: tflog.yaml:1:1: the config has no key `stat` (did you mean `state`? valid keys are state, http, memory, grace, line_max, sources, routes, sinks)",
+        "error[config::unknown_key]: tflog.yaml:1:1: the config has no key `stat` (did you mean `state`? valid keys are state, http, memory, grace, line_max, sources, routes, sinks, tests)",
         "error[config::name]: tflog.yaml:3:3: `Net` cannot name a source (names are",
         "error[config::missing]: tflog.yaml:4:3: source `a` has no `url` (write",
         "error[config::type]: tflog.yaml:5:26: `with` must be a list of verbs, not a map (write each as",
@@ -371,4 +371,71 @@ fn windows_and_buffers_must_fit_the_memory_budget() {
         text.contains("windows (25 MiB)") && text.contains("(40 MiB)"),
         "{text}"
     );
+}
+
+#[test]
+fn secrets_in_files_are_told_once_each_and_never_shown() {
+    let text = "sinks:
+  a: elasticsearch://u:hunter22@h:1/x
+  b: { url: 'elasticsearch://h:1/x', auth: { user: u, password: hunter33 } }
+  c: { url: 'elasticsearch://h:1/x', auth: { user: u, password: '${P}' } }
+  d: { url: 'elasticsearch://u:${P}@h:1/x' }
+";
+    let mut inputs = with_env(text, &[("P", "hunter44")]);
+    inputs.to = vec!["e=elasticsearch://u:hunter55@h:1/x".into()];
+    let told: Vec<_> = load(&inputs).unwrap().warnings;
+    let places: Vec<_> = told
+        .iter()
+        .map(|w| w.place.as_ref().unwrap().to_string())
+        .collect();
+    assert_eq!(places, ["tflog.yaml:2:6", "tflog.yaml:3:65"], "{told:?}");
+    let style = Style {
+        colour: false,
+        width: 100,
+    };
+    assert!(
+        !render(&told, style).contains("hunter"),
+        "{}",
+        render(&told, style)
+    );
+}
+
+#[test]
+fn tests_are_read_with_nested_and_dotted_fields() {
+    let yaml = "tests:
+  - { input: x, expect: { stdout: { http: { status: 503, path: null }, k.v: true, level: error } } }
+sinks: { stdout: stdout }
+";
+    let config = config(&inputs(yaml));
+    let [test] = &config.tests[..] else {
+        panic!("one test");
+    };
+    let (sink, fields) = &test.expect[0];
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|f| {
+            (
+                f.path.dotted(),
+                f.value.as_ref().map(|(v, quoted)| (v.as_str(), *quoted)),
+            )
+        })
+        .collect();
+    assert_eq!(sink.value, "stdout");
+    assert_eq!(
+        fields,
+        [
+            ("http.status", Some(("503", false))),
+            ("http.path", None),
+            ("k.v", Some(("true", true))),
+            ("level", Some(("error", true))),
+        ]
+    );
+}
+
+#[test]
+fn what_can_be_read_of_a_wrong_config_is_there() {
+    let text = "memry: 1\nroutes: [{ when: a = 1, to: out }]\nsinks: { out: stdout }\n";
+    let read = read(&inputs(text));
+    assert_eq!(read.errors.len(), 1);
+    assert_eq!(read.config.unwrap().routes.unwrap().len(), 1);
 }

@@ -56,6 +56,13 @@ impl Lanes {
         }
     }
 
+    /// The format that the stream's last line had.
+    pub(super) fn format(&self, stream: &Arc<Stream>) -> &'static str {
+        let address = Arc::as_ptr(stream) as usize;
+        let own = self.streams.get(&address).map(|(_, reader)| reader);
+        self.shared.as_ref().or(own).map_or("auto", Reader::format)
+    }
+
     fn reader_of(&mut self, stream: &Arc<Stream>) -> &mut Reader {
         if self.streams.len() >= self.sweep_at {
             self.streams

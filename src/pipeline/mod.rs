@@ -13,6 +13,7 @@
 //! deliver it; what then remains is counted as dropped at shutdown.
 
 mod entrance;
+pub mod explain;
 mod lanes;
 mod monitor;
 mod router;

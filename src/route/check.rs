@@ -1,10 +1,13 @@
 //! What can be said of a route table before any event: ends left open, routes
-//! that nothing reaches, rules that nothing satisfies, sinks without a route.
+//! and sinks that nothing reaches, rules that nothing or everything satisfies.
+//!
+//! That something never happens is said only where it is certain.
 
 use std::fmt;
+use std::ops::Range;
 
-use super::{Condition, Expression, RouteSpec, Target, When};
-use crate::event::Needs;
+use super::reach::{Rules, is_from, span};
+use super::{Expression, RouteSpec, Target, When};
 
 /// Something wrong with a route table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub help: String,
+    /// The parts of the route's rule at fault, in bytes of its text.
+    pub spans: Vec<Range<usize>>,
+    /// Other routes that have to do with it, by their places.
+    pub others: Vec<usize>,
 }
 
 /// The kinds of findings.
@@ -31,6 +38,10 @@ pub enum FindingKind {
     Unreachable,
     /// The rule is false for every event.
     Contradiction,
+    /// The rule is true for every event.
+    Tautology,
+    /// An alternative of the rule is never true.
+    DeadPart,
     /// A drop route says `continue`, so that it drops nothing.
     DropGoesOn,
     /// No route names this sink; fine for dead letters and fallbacks.
@@ -38,14 +49,48 @@ pub enum FindingKind {
         /// The sink's place.
         sink: usize,
     },
+    /// All routes that name this sink are never reached or never true.
+    UnreachedSink {
+        /// The sink's place.
+        sink: usize,
+    },
 }
 
 impl FindingKind {
+    /// Whether it is about one rule alone, whatever the other routes are.
+    #[must_use]
+    pub fn is_of_rule(self) -> bool {
+        matches!(
+            self,
+            FindingKind::Contradiction | FindingKind::Tautology | FindingKind::DeadPart
+        )
+    }
+
     /// Whether the pipeline must not start: accepted events would have no
     /// place to go.
     #[must_use]
     pub fn is_error(self) -> bool {
         matches!(self, FindingKind::OpenEnd { .. } | FindingKind::DropGoesOn)
+    }
+}
+
+impl Finding {
+    fn new(kind: FindingKind, message: String, help: impl Into<String>) -> Finding {
+        Finding {
+            route: None,
+            kind,
+            message,
+            help: help.into(),
+            spans: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
+    fn of(self, route: usize) -> Finding {
+        Finding {
+            route: Some(route),
+            ..self
+        }
     }
 }
 
@@ -59,120 +104,182 @@ impl fmt::Display for Finding {
 #[must_use]
 pub fn check(routes: &[RouteSpec], sources: &[&str], sinks: &[&str]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut rules = Rules::compile(routes);
+    let mut never = vec![false; routes.len()];
     for (at, route) in routes.iter().enumerate() {
-        findings.extend(impossible(at, route));
-        findings.extend(unreachable(at, routes, sources.len()));
+        let before = findings.len();
+        findings.extend(idle(at, route, &mut rules));
+        let contradiction = findings[before..]
+            .iter()
+            .any(|f| f.kind == FindingKind::Contradiction);
+        let unreachable = if contradiction {
+            None
+        } else {
+            unreachable(at, routes, sources.len(), &rules)
+        };
+        never[at] = contradiction || unreachable.is_some();
+        findings.extend(unreachable);
     }
-    for (source, name) in sources.iter().enumerate() {
-        let takes_rest = |r: &RouteSpec| is_from(r, source) && !matches!(r.when, When::Rule(_));
-        if !routes.iter().any(takes_rest) {
-            findings.push(Finding {
-                route: None,
-                kind: FindingKind::OpenEnd { source },
-                message: format!("events of the source {name} can match no route"),
-                help: "end with a route without `when`, or `when: unmatched`; `drop: true` if so meant"
-                    .to_owned(),
-            });
-        }
-    }
-    for (sink, name) in sinks.iter().enumerate() {
-        let named = |r: &RouteSpec| matches!(&r.to, Target::Sinks(to) if to.contains(&sink));
-        if !routes.iter().any(named) {
-            findings.push(Finding {
-                route: None,
-                kind: FindingKind::UnusedSink { sink },
-                message: format!("no route names the sink {name}"),
-                help: "name it in a route's `to`, or remove it".to_owned(),
-            });
-        }
-    }
+    findings.extend(open_ends(routes, sources));
+    findings.extend(idle_sinks(routes, sinks, &never));
     findings
 }
 
-fn is_from(route: &RouteSpec, source: usize) -> bool {
-    route
-        .from
-        .as_ref()
-        .is_none_or(|from| from.contains(&source))
+fn open_ends<'a>(
+    routes: &'a [RouteSpec],
+    sources: &'a [&str],
+) -> impl Iterator<Item = Finding> + 'a {
+    let takes_rest =
+        |source| move |r: &RouteSpec| is_from(r, source) && !matches!(r.when, When::Rule(_));
+    let open = sources
+        .iter()
+        .enumerate()
+        .filter(move |(source, _)| !routes.iter().any(takes_rest(*source)));
+    open.map(|(source, name)| {
+        Finding::new(
+            FindingKind::OpenEnd { source },
+            format!("events of the source {name} can match no route"),
+            "end with a route without `when`, or `when: unmatched`; `drop: true` if so meant",
+        )
+    })
 }
 
-/// A route that does nothing whatever comes.
-fn impossible(at: usize, route: &RouteSpec) -> Option<Finding> {
+fn idle_sinks(routes: &[RouteSpec], sinks: &[&str], never: &[bool]) -> Vec<Finding> {
+    let finding = |(sink, name): (usize, &&str)| {
+        let names = |r: &RouteSpec| matches!(&r.to, Target::Sinks(to) if to.contains(&sink));
+        let naming: Vec<usize> = (0..routes.len()).filter(|&at| names(&routes[at])).collect();
+        if naming.is_empty() {
+            return Some(Finding::new(
+                FindingKind::UnusedSink { sink },
+                format!("no route names the sink {name}"),
+                "name it in a route's `to`, or remove it",
+            ));
+        }
+        naming.iter().all(|&at| never[at]).then(|| Finding {
+            others: naming.clone(),
+            ..Finding::new(
+                FindingKind::UnreachedSink { sink },
+                format!(
+                    "no event reaches the sink {name}: {}",
+                    only(routes, &naming)
+                ),
+                "mend these routes, or remove the sink",
+            )
+        })
+    };
+    sinks.iter().enumerate().filter_map(finding).collect()
+}
+
+fn only(routes: &[RouteSpec], naming: &[usize]) -> String {
+    match naming {
+        [one] => format!("the only route to it, {}, gets none", routes[*one].name),
+        all => format!("the routes to it, {}, get none", names(routes, all)),
+    }
+}
+
+fn names(routes: &[RouteSpec], places: &[usize]) -> String {
+    let names: Vec<_> = places.iter().map(|&at| routes[at].name.as_str()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// A route, or a part of its rule, that does nothing or everything, whatever
+/// comes.
+fn idle(at: usize, route: &RouteSpec, rules: &mut Rules) -> Vec<Finding> {
     let name = &route.name;
     if route.go_on && matches!(route.to, Target::Drop) {
-        return Some(Finding {
-            route: Some(at),
-            kind: FindingKind::DropGoesOn,
-            message: format!("the route {name} drops and continues"),
-            help: "remove `continue: true`".to_owned(),
-        });
+        let message = format!("the route {name} drops and continues");
+        let help = "remove `continue: true`";
+        return vec![Finding::new(FindingKind::DropGoesOn, message, help).of(at)];
     }
     let When::Rule(rule) = &route.when else {
-        return None;
+        return Vec::new();
     };
-    let empty = is_contradiction(rule)?;
-    Some(Finding {
-        route: Some(at),
-        kind: FindingKind::Contradiction,
-        message: format!("the rule of the route {name} is never true: {empty}"),
-        help: "the parts exclude each other, or a range has its ends the wrong way round"
-            .to_owned(),
-    })
+    let finding = |kind, message, help: &str, spans| Finding {
+        spans,
+        ..Finding::new(kind, message, help).of(at)
+    };
+    if rules.is_never(at) {
+        return vec![finding(
+            FindingKind::Contradiction,
+            format!(
+                "the rule of the route {name} is never true: {}",
+                brief(rule)
+            ),
+            "the parts exclude each other, or a range has its ends the wrong way round",
+            rules.conflict(at),
+        )];
+    }
+    if rules.is_always(at) {
+        return vec![finding(
+            FindingKind::Tautology,
+            format!(
+                "the rule of the route {name} is true for every event: {}",
+                brief(rule)
+            ),
+            "remove `when` if so meant; else look for a `not` or `!=` too many, which hold where the field is missing",
+            Vec::new(),
+        )];
+    }
+    let dead = rules.dead_parts(at).into_iter().map(|part| {
+        finding(
+            FindingKind::DeadPart,
+            format!(
+                "a part of the rule of the route {name} is never true: {}",
+                brief(part)
+            ),
+            "it contradicts itself or what is asked beside it: mend it, or remove it",
+            span(part).into_iter().collect(),
+        )
+    });
+    dead.collect()
 }
 
-/// The rule, if it is false for every event.
-fn is_contradiction(rule: &Expression) -> Option<&Expression> {
-    // The slots only have to tell columns apart.
-    let condition = Condition::compile(rule, &mut Needs::default()).ok()?;
-    condition.is_contradiction().then_some(rule)
+/// A rule as far as a message needs it: what was written is shown anyway.
+fn brief(rule: &Expression) -> String {
+    /// About a line.
+    const CHARS_MAX: usize = 80;
+    let text = rule.to_string();
+    if text.chars().count() <= CHARS_MAX {
+        return text;
+    }
+    let start: String = text.chars().take(CHARS_MAX).collect();
+    format!("{start}…")
 }
 
-/// A route all of whose sources are taken by routes above.
-fn unreachable(at: usize, routes: &[RouteSpec], sources: usize) -> Option<Finding> {
+/// A route all of whose events are taken by routes above.
+fn unreachable(at: usize, routes: &[RouteSpec], sources: usize, rules: &Rules) -> Option<Finding> {
     let route = &routes[at];
-    let above = &routes[..at];
-    let taker = |source: usize| {
-        above
-            .iter()
-            .find(|r| is_from(r, source) && !r.go_on && takes_all_of(r, route))
-    };
-    // After an unconditional route, even one that goes on, nothing is unmatched.
-    let matched = |source: usize| {
-        let unmatched = matches!(route.when, When::Unmatched);
-        let all = |r: &&RouteSpec| is_from(r, source) && !matches!(r.when, When::Rule(_));
-        above.iter().find(all).filter(|_| unmatched)
-    };
-    let mut by = None;
-    for source in (0..sources).filter(|&source| is_from(route, source)) {
-        by = Some(taker(source).or_else(|| matched(source))?);
+    let of: Vec<usize> = (0..sources)
+        .filter(|&source| is_from(route, source))
+        .collect();
+    let by = rules.taken_by(at, &of)?;
+    let is_end = |at: &usize| !matches!(routes[*at].when, When::Rule(_));
+    // Rules that leave nothing over still want an end: see `open_ends`.
+    if is_end(&at) && !by.iter().any(is_end) {
+        return None;
     }
-    let by = by?;
+    let takers = names(routes, &by);
+    let (take, there) = if by.len() == 1 {
+        ("takes", "there")
+    } else {
+        ("take", "to them")
+    };
     Some(Finding {
-        route: Some(at),
-        kind: FindingKind::Unreachable,
-        message: format!(
-            "the route {} is never reached: {} takes all it could",
-            route.name, by.name
-        ),
-        help: format!("move it above {}, or add `continue: true` there", by.name),
+        others: by,
+        ..Finding::new(
+            FindingKind::Unreachable,
+            format!(
+                "the route {} is never reached: {takers} {take} all it could",
+                route.name
+            ),
+            format!("move it above {takers}, or add `continue: true` {there}"),
+        )
+        .of(at)
     })
-}
-
-/// Whether every event for which `route` holds is matched by `above`.
-fn takes_all_of(above: &RouteSpec, route: &RouteSpec) -> bool {
-    match (&above.when, &route.when) {
-        // What is unmatched there was taken here, or was matched further up:
-        // then it may have gone on to here, unless this too wants the unmatched.
-        (When::Always, _) | (When::Unmatched, When::Unmatched) => true,
-        (When::Rule(a), When::Rule(b)) => a == b || implies(b, a),
-        _ => false,
-    }
-}
-
-/// Whether `b` is one of the alternatives of `a`, or `a` a part of `b`.
-fn implies(b: &Expression, a: &Expression) -> bool {
-    let of_or = matches!(a, Expression::Or(all) if all.contains(b));
-    of_or || matches!(b, Expression::And(all) if all.contains(a))
 }
 
 #[cfg(test)]
@@ -243,11 +350,11 @@ mod tests {
             ("a in 5..1", true),
             ("a > 5 and a < 5", true),
             ("a > 5 or a < 5", false),
+            ("not a in [3]", false),
             ("level >= error and level < warn", true),
             ("(a == 1 and a == 2) or a in 3..2", true),
             ("a == 1 and b == 2", false),
             ("a in []", true),
-            ("not a in []", false),
             ("took > 5s and took < 500ms", true),
         ] {
             let found = kinds(&[route("r", rule, None, false), route("all", "", None, false)]);
@@ -258,6 +365,81 @@ mod tests {
             };
             assert_eq!(found, wanted, "{rule}");
         }
+    }
+
+    #[test]
+    fn tautologies_and_dead_parts_are_found() {
+        let of = |rule| {
+            let routes = [route("r", rule, None, false), route("all", "", None, false)];
+            let found = check(&routes, &["in"], &["out"]);
+            let spans = |f: &Finding| f.spans.iter().map(|s| (s.start, s.end)).collect();
+            let kinds = found.iter().map(|f| (f.kind, spans(f)));
+            kinds.collect::<Vec<(_, Vec<_>)>>()
+        };
+        let all = FindingKind::Tautology;
+        for rule in ["not a in []", "a != 1 or a != 2", "a == 1 or not (a == 1)"] {
+            assert_eq!(of(rule), [(all, vec![])], "{rule}");
+        }
+        assert_eq!(of("exists(a) or a != 1 and b != 2"), []);
+        assert_eq!(
+            of("a == 1 and (a == 2 or b == 3)"),
+            [(FindingKind::DeadPart, vec![(12, 18)])]
+        );
+        assert_eq!(
+            of("b == 3 or (a in 2..1 and c == 1)"),
+            [(FindingKind::DeadPart, vec![(11, 31)])]
+        );
+        let conflict = of("b == 1 and a > 5 and c == 2 and a < 3");
+        assert_eq!(
+            conflict,
+            [(FindingKind::Contradiction, vec![(11, 16), (32, 37)])]
+        );
+    }
+
+    #[test]
+    fn several_routes_shadow_one_and_its_sink() {
+        let to = |mut route: RouteSpec, sink| {
+            route.to = Target::Sinks(vec![sink]);
+            route
+        };
+        let routes = [
+            route("low", "status < 400", None, false),
+            route("high", "status >= 400", None, false),
+            route("odd", "exists(b)", None, false),
+            to(route("late", "status == 404 and a == 1", None, false), 1),
+            route("all", "", None, false),
+        ];
+        let found = check(&routes, &["in"], &["out", "late"]);
+        let found: Vec<_> = found
+            .iter()
+            .map(|f| (f.route, f.kind, &*f.others))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Some(3), FindingKind::Unreachable, &[1][..]),
+                (None, FindingKind::UnreachedSink { sink: 1 }, &[3][..]),
+            ]
+        );
+        let both = route("both", "status in 0..1000", None, false);
+        let found = check(
+            &[
+                routes[0].clone(),
+                routes[1].clone(),
+                both,
+                routes[4].clone(),
+            ],
+            &["in"],
+            &["out"],
+        );
+        assert_eq!(found[0].others, [0, 1]);
+        // Rules that leave nothing over still want an end.
+        let never_open = [
+            route("a", "a == 1", None, false),
+            route("b", "a != 1", None, false),
+            routes[4].clone(),
+        ];
+        assert_eq!(check(&never_open, &["in"], &["out"]), []);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 use memchr::memmem::Finder;
 
 use super::expression::{Comparison, Expression, Item, Pattern, Term, Test, TextOperator, Value};
-use super::ranges::{Ranges, Scale};
+use super::ranges::Ranges;
+use super::satisfy::{self, Formula};
 use super::text::{AddressRange, TextTest, Words};
 use super::{RuleError, literal};
 use crate::event::{ColumnKind, Needs, Path, Role};
@@ -34,7 +35,7 @@ pub(super) enum Node {
 }
 
 /// A comparison of two fields.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fields {
     /// `Ne` never: that is a `not` around `Eq`.
     pub(super) operator: Comparison,
@@ -42,7 +43,7 @@ pub(super) struct Fields {
 }
 
 /// The columns of the left and the right side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FieldSlots {
     Level(usize, usize),
     Time(usize, usize),
@@ -60,11 +61,10 @@ impl Condition {
         Ok(Condition { root })
     }
 
-    /// Whether it is false for every event, as far as comparisons with
-    /// constants tell.
+    /// Whether it is certain to be false for every event.
     #[must_use]
     pub fn is_contradiction(&self) -> bool {
-        self.root.never()
+        satisfy::is_impossible([Formula::of(&self.root, true)])
     }
 }
 
@@ -99,7 +99,8 @@ fn positive(term: &Term, needs: &mut Needs) -> Result<Node, RuleError> {
         Test::Line(needle) => Node::Line(Finder::new(needle).into_owned()),
         Test::Exists(path) => on_text(path, TextTest::Present),
         Test::Matches { path, pattern, .. } => {
-            on_text(path, TextTest::Matches(regex(pattern, term)?))
+            let regex = regex(pattern, term)?;
+            on_text(path, TextTest::Matches(regex, pattern.ignore_case))
         }
         Test::Text {
             path,
@@ -287,50 +288,4 @@ impl Node {
             Node::And(all) | Node::Or(all) => all.iter().map(Node::cost).sum(),
         }
     }
-
-    fn never(&self) -> bool {
-        match self {
-            Node::Level(_, ranges) => ranges.is_empty(),
-            Node::Number(_, _, ranges) => ranges.is_empty(),
-            Node::Time(_, ranges) => ranges.is_empty(),
-            Node::Text(_, TextTest::Integer(ranges)) => ranges.is_empty(),
-            Node::Or(all) => all.iter().all(Node::never),
-            Node::And(all) => {
-                all.iter().any(Node::never)
-                    || pairwise(all, |a, b| match (a, b) {
-                        (Node::Text(a, TextTest::Equal(x)), Node::Text(b, test)) => {
-                            a == b && !test.holds(x)
-                        }
-                        _ => false,
-                    })
-                    || disjoint(all, |node| match node {
-                        Node::Level(slot, ranges) => Some((*slot, ranges)),
-                        _ => None,
-                    })
-                    || disjoint(all, |node| match node {
-                        Node::Number(slot, _, ranges) => Some((*slot, ranges)),
-                        _ => None,
-                    })
-                    || disjoint(all, |node| match node {
-                        Node::Time(slot, ranges) => Some((*slot, ranges)),
-                        _ => None,
-                    })
-            }
-            Node::Not(_) | Node::Line(_) | Node::Text(..) | Node::Fields(_) => false,
-        }
-    }
-}
-
-fn pairwise(all: &[Node], exclude: impl Fn(&Node, &Node) -> bool) -> bool {
-    all.iter().any(|a| all.iter().any(|b| exclude(a, b)))
-}
-
-/// Whether the ranges that an `and` puts on one column have nothing in common.
-fn disjoint<T: Scale>(all: &[Node], part: impl Fn(&Node) -> Option<(usize, &Ranges<T>)>) -> bool {
-    let parts: Vec<_> = all.iter().filter_map(part).collect();
-    parts.iter().any(|&(slot, ranges)| {
-        let others = parts.iter().filter(|(other, _)| *other == slot);
-        let common = others.fold(ranges.clone(), |common, (_, more)| common.intersect(more));
-        common.is_empty()
-    })
 }

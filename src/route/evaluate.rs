@@ -12,7 +12,8 @@ use super::condition::Node;
 use super::fields;
 use super::ranges::{Ranges, Scale};
 use super::text::TextTest;
-use crate::event::{Batch, Bits, Cell, Column, convert};
+use super::verdict::Typed;
+use crate::event::{Batch, Bits, Cell, Column, ColumnKind, convert};
 
 /// Up to so many ranges are compared one after the other for all rows; more
 /// are searched row by row.
@@ -127,6 +128,19 @@ fn column(node: &Node, batch: &Batch, wanted: &Bits, out: &mut Bits) {
         }
         // One value for all rows that does not hold.
         _ => {}
+    }
+}
+
+/// What a value that all rows have is for a term that reads it as `kind`.
+pub(super) fn typed(kind: ColumnKind, value: &[u8]) -> Option<Typed> {
+    let cell = Cell::new(0, value.len());
+    match kind {
+        ColumnKind::Level => convert::level(cell, value).map(Typed::Level),
+        ColumnKind::Number | ColumnKind::Duration | ColumnKind::Size => {
+            convert::number(kind, cell, value).map(Typed::Number)
+        }
+        ColumnKind::Time => convert::time(cell, value).map(Typed::Time),
+        ColumnKind::Text => Some(Typed::Text),
     }
 }
 

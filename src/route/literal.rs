@@ -83,6 +83,19 @@ pub(super) fn string(path: &Path, text: &str) -> Result<Value, Refusal> {
     }
 }
 
+/// What a test's value means for the field `path`: as in a rule, `quoted` or not.
+pub(super) fn expected(path: &Path, text: &str, quoted: bool) -> Result<Value, String> {
+    let value = if quoted {
+        string(path, text)
+    } else {
+        word(path, text)
+    };
+    value.map_err(|(message, help)| match help {
+        Some(help) => format!("{message}: {help}"),
+        None => message,
+    })
+}
+
 fn level(text: &str) -> Result<Value, Refusal> {
     if let Some(level) = Level::parse(text.as_bytes()) {
         return Ok(Value::Level(level));

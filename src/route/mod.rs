@@ -27,10 +27,14 @@ mod evaluate;
 mod expression;
 mod fields;
 mod grammar;
+mod lint;
 mod literal;
 mod ranges;
+mod reach;
+mod satisfy;
 mod table;
 mod text;
+mod verdict;
 
 pub use check::{Finding, FindingKind, check};
 pub use condition::Condition;
@@ -39,7 +43,11 @@ pub use evaluate::Scratch;
 pub use expression::{
     Comparison, Expression, Item, Network, Pattern, Term, Test, TextOperator, Value,
 };
+pub use lint::{Lint, lint};
 pub use table::{Claim, Listed, Part, Recycled, RouteSpec, Routed, Table, Target, When};
+pub use verdict::{
+    Expectation, Judge, RouteVerdict, Seen, State, TermVerdict, Typed, Unmet, text_at,
+};
 
 #[cfg(test)]
 mod tests;

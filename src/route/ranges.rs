@@ -105,6 +105,26 @@ impl<T: Scale> Ranges<T> {
         Ranges::of(both.collect())
     }
 
+    /// The values that are not in them.
+    pub(super) fn complement(&self) -> Ranges<T> {
+        let mut gaps = Vec::with_capacity(self.0.len() + 1);
+        let mut low = Some(T::MIN);
+        for &(start, end) in &self.0 {
+            if let (Some(low), Some(high)) = (low, start.previous()) {
+                gaps.push((low, high));
+            }
+            low = end.next();
+        }
+        gaps.extend(low.map(|low| (low, T::MAX)));
+        Ranges::of(gaps)
+    }
+
+    /// Whether each of its ranges is inside one of the other's.
+    pub(super) fn is_within(&self, other: &Ranges<T>) -> bool {
+        let inside = |a: &(T, T)| other.0.iter().any(|b| b.0 <= a.0 && a.1 <= b.1);
+        self.0.iter().all(inside)
+    }
+
     /// Whether a value is in one of them.
     pub(super) fn contains(&self, value: T) -> bool {
         let after = self.0.partition_point(|(low, _)| *low <= value);
@@ -134,6 +154,10 @@ mod tests {
         assert!(!ranges.contains(3.0) && !ranges.contains(f64::NAN));
         let below = Ranges::comparing(Comparison::Lt, 5.0);
         assert_eq!(ranges.intersect(&below).as_slice(), [(1.0, 2.0)]);
+        let gaps = ranges.complement();
+        assert!(gaps.contains(3.0) && gaps.contains(f64::INFINITY) && !gaps.contains(12.0));
+        assert_eq!(gaps.complement(), ranges);
+        assert_eq!(Ranges::of(vec![(1u8, 255)]).complement().as_slice(), []);
         assert!(
             below
                 .intersect(&Ranges::comparing(Comparison::Ge, 5.0))

@@ -66,6 +66,12 @@ fn batch(rows: &[Row], needs: &Needs, json_escapes: bool) -> Batch {
     batch
 }
 
+/// One event of these fields.
+pub(super) fn one(fields: &[(&'static str, &str)], needs: &Needs) -> Batch {
+    let row: Row = fields.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
+    batch(&[row], needs, false)
+}
+
 /// Values that meet each other at every edge that there is.
 const EDGES: &[&str] = &[
     "",
@@ -225,11 +231,49 @@ fn spec(when: When, from: Option<Vec<usize>>, to: Target, go_on: bool) -> RouteS
     }
 }
 
+/// A rule without one of its parts, which is an alternative.
+fn without(rule: &Expression, part: &Expression) -> Expression {
+    let each = |all: &[Expression]| {
+        let left = all.iter().filter(|e| !std::ptr::eq(*e, part));
+        left.map(|e| without(e, part)).collect()
+    };
+    match rule {
+        Expression::And(all) => Expression::And(each(all)),
+        Expression::Or(all) => Expression::Or(each(all)),
+        other => other.clone(),
+    }
+}
+
+/// Rules made of the same few parts, so that they have to do with each other.
+fn related() -> impl Strategy<Value = Vec<Expression>> {
+    let parts = prop::collection::vec(expression(), 2..4);
+    let picks = prop::collection::vec((any::<[prop::sample::Index; 2]>(), 0u8..6), 6);
+    (parts, picks).prop_map(|(parts, picks)| {
+        let combine = |([a, b], how): ([prop::sample::Index; 2], u8)| {
+            let (a, b) = (a.get(&parts).clone(), b.get(&parts).clone());
+            let not = |e| Expression::Not(Box::new(e));
+            match how {
+                0 => a,
+                1 => Expression::And(vec![a, b]),
+                2 => Expression::Or(vec![a, b]),
+                3 => not(a),
+                4 => Expression::And(vec![a, not(b)]),
+                _ => not(Expression::Or(vec![a, b])),
+            }
+        };
+        picks.into_iter().map(combine).collect()
+    })
+}
+
 fn routes() -> impl Strategy<Value = Vec<RouteSpec>> {
+    related().prop_flat_map(|rules| routes_of(prop::sample::select(rules)))
+}
+
+fn routes_of(rule: impl Strategy<Value = Expression>) -> impl Strategy<Value = Vec<RouteSpec>> {
     let when = prop_oneof![
         1 => Just(When::Always),
         1 => Just(When::Unmatched),
-        5 => expression().prop_map(When::Rule),
+        7 => rule.prop_map(When::Rule),
     ];
     let from = prop::option::of(prop::sample::subsequence(vec![0, 1], 0..2));
     let to = prop_oneof![
@@ -336,7 +380,29 @@ proptest! {
             match finding.kind {
                 FindingKind::Contradiction => prop_assert_eq!(matched[finding.route.unwrap()], 0),
                 FindingKind::Unreachable => prop_assert_eq!(matched[finding.route.unwrap()], 0),
+                FindingKind::UnreachedSink { sink } => prop_assert!(routed.sinks[sink].none()),
+                FindingKind::Tautology => {
+                    let When::Rule(rule) = &routes[finding.route.unwrap()].when else {
+                        panic!("a rule");
+                    };
+                    let all: Vec<_> = (0..rows.len()).collect();
+                    prop_assert_eq!(expected(rule, &batch, &rows), all, "{}", rule);
+                }
                 _ => {}
+            }
+        }
+        let mut rules = super::reach::Rules::compile(&routes);
+        for (at, route) in routes.iter().enumerate() {
+            for part in rules.dead_parts(at) {
+                let When::Rule(rule) = &route.when else {
+                    panic!("a rule");
+                };
+                let without = without(rule, part);
+                prop_assert_eq!(
+                    expected(rule, &batch, &rows),
+                    expected(&without, &batch, &rows),
+                    "{} without {}", rule, part
+                );
             }
         }
         let open = check(&routes, &["s0", "s1"], &[]);

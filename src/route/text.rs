@@ -24,8 +24,9 @@ pub(super) enum TextTest {
     Contains(Finder<'static>),
     StartsWith(Box<[u8]>),
     EndsWith(Box<[u8]>),
-    /// A clone has a cache of its own: threads should not share one.
-    Matches(regex::bytes::Regex),
+    /// And whether upper and lower case are the same. A clone has a cache of
+    /// its own: threads should not share one.
+    Matches(regex::bytes::Regex, bool),
     /// Whole numbers too large for a column of `f64`.
     Integer(Ranges<i128>),
     Networks(Box<[AddressRange]>),
@@ -52,6 +53,11 @@ impl Words {
             sorted: sorted.into(),
             lengths,
         }
+    }
+
+    /// The words, by length.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.sorted.iter().map(|word| &**word)
     }
 
     fn contains(&self, value: &[u8]) -> bool {
@@ -89,6 +95,19 @@ impl AddressRange {
     }
 }
 
+impl AddressRange {
+    /// Whether every address of this one is in `other`.
+    pub(super) fn is_within(self, other: AddressRange) -> bool {
+        self.mask & other.mask == other.mask && self.first & other.mask == other.first
+    }
+
+    /// Whether no address is in both.
+    pub(super) fn excludes(self, other: AddressRange) -> bool {
+        let common = self.mask & other.mask;
+        self.first & common != other.first & common
+    }
+}
+
 fn as_v6(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
@@ -114,7 +133,7 @@ impl TextTest {
             TextTest::Ordered(..) | TextTest::StartsWith(_) | TextTest::EndsWith(_) => 4,
             TextTest::Contains(_) => 5,
             TextTest::Integer(_) | TextTest::Networks(_) => 6,
-            TextTest::Matches(_) => 7,
+            TextTest::Matches(..) => 7,
         }
     }
 
@@ -128,7 +147,7 @@ impl TextTest {
             TextTest::Contains(finder) => finder.find(value).is_some(),
             TextTest::StartsWith(needle) => value.starts_with(needle),
             TextTest::EndsWith(needle) => value.ends_with(needle),
-            TextTest::Matches(regex) => regex.is_match(value),
+            TextTest::Matches(regex, _) => regex.is_match(value),
             TextTest::Integer(ranges) => integer(value, ranges),
             TextTest::Networks(networks) => address(value)
                 .is_some_and(|address| networks.iter().any(|n| address & n.mask == n.first)),
@@ -167,7 +186,7 @@ impl TextTest {
                 self.select_fitting(cells, fits, holds, text, wanted, out);
             }
             TextTest::Ordered(..)
-            | TextTest::Matches(_)
+            | TextTest::Matches(..)
             | TextTest::Integer(_)
             | TextTest::Networks(_) => {
                 let holds = |v: &[u8]| self.holds(v);

@@ -97,6 +97,18 @@ impl Encoder {
         }))
     }
 
+    /// Its name, as [`Encoder::build`] takes it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.0 {
+            Kind::Raw => "raw",
+            Kind::Json(_) => "json",
+            Kind::Logfmt(_) => "logfmt",
+            Kind::Human(_) => "human",
+            Kind::Ecs(_) => "ecs",
+        }
+    }
+
     /// Whether output is a stream of bytes that no reader parses line by line,
     /// so that nothing of it may ever be cut off.
     #[must_use]
