@@ -200,6 +200,9 @@ pub(super) struct Explain {
     /// Format of the lines, in the place of the config's
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) parse: Option<String>,
+    /// Join lines to events: stack traces and indented lines (`auto`), or none (`off`)
+    #[arg(long, value_name = "HOW")]
+    pub(super) multiline: Option<Multiline>,
     /// For people or for programs
     #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     pub(super) output: ExplainOutput,

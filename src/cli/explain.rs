@@ -1,16 +1,15 @@
 //! `tflog explain`: what a config does with a line, and why.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, IsTerminal, Read, Write};
 
 use super::args::{Explain, ExplainOutput, Options};
 use super::{EXIT_FAILURE, EXIT_USAGE, engine, say, setup};
 use crate::config::plan::{self, Extras};
-use crate::config::{Loaded, nearest};
+use crate::config::{Config, Loaded, nearest};
 use crate::event::{Chunk, Pool, Timestamp};
-use crate::frame::{Framer, Framing, Limits};
-use crate::pipeline::explain::{Explainer, Explanation, Style};
+use crate::frame::{self, Framer, Framing};
+use crate::pipeline::explain::{Explainer, Explanation, Style, event};
 use crate::seam::World;
 
 /// Explains; the exit code.
@@ -22,6 +21,7 @@ fn run(arguments: Explain) -> Result<u8, u8> {
     let options = Options {
         config: arguments.config,
         parse: arguments.parse,
+        multiline: arguments.multiline,
         ..Options::default()
     };
     let env = setup::environment();
@@ -39,14 +39,15 @@ fn run(arguments: Explain) -> Result<u8, u8> {
         style: Style { color },
         any: false,
     };
-    let limit = loaded
-        .config
-        .line_max
-        .map_or(Limits::LINE_MAX, |max| max.0 as usize);
+    let framer = framer(&loaded.config, source)?;
     let now = || world.clock.now();
     let done = match (arguments.line, arguments.file) {
         (Some(line), _) if line != "-" => {
-            let explanation = explainer.explain_one(source, now(), whole(&line)?);
+            let Some(line) = line.to_str() else {
+                say("tflog: the line must be UTF-8: give any other on stdin");
+                return Err(EXIT_USAGE);
+            };
+            let explanation = explainer.explain_one(source, now(), event(line));
             printer.print(&explanation)
         }
         (_, Some(path)) => {
@@ -54,7 +55,7 @@ fn run(arguments: Explain) -> Result<u8, u8> {
                 say(&format!("tflog: cannot open {}: {error}", path.display()));
                 EXIT_FAILURE
             })?;
-            lines(file, limit, &mut |chunk| {
+            lines(file, framer, &mut |chunk| {
                 explain(&mut explainer, source, now(), chunk, &mut printer)
             })
         }
@@ -62,7 +63,7 @@ fn run(arguments: Explain) -> Result<u8, u8> {
             if std::io::stdin().is_terminal() {
                 say("tflog: reading lines from the terminal; end with Ctrl-D");
             }
-            lines(std::io::stdin(), limit, &mut |chunk| {
+            lines(std::io::stdin(), framer, &mut |chunk| {
                 explain(&mut explainer, source, now(), chunk, &mut printer)
             })
         }
@@ -128,21 +129,6 @@ fn meta(pair: &str) -> Result<(String, String), u8> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// A line of the command line: one event, even if it has several lines.
-fn whole(line: &OsString) -> Result<Box<Chunk>, u8> {
-    let mut chunk = Box::new(Chunk::default());
-    let Some(line) = line.to_str() else {
-        say("tflog: the line must be UTF-8: give any other on stdin");
-        return Err(EXIT_USAGE);
-    };
-    chunk.text.extend_from_slice(line.as_bytes());
-    if !line.ends_with('\n') {
-        chunk.text.push(b'\n');
-    }
-    chunk.ends.push(chunk.text.len() as u32);
-    Ok(chunk)
-}
-
 fn explain(
     explainer: &mut Explainer,
     source: usize,
@@ -159,17 +145,29 @@ fn explain(
     result
 }
 
+/// What makes events of lines, with the limits and joins of the source.
+fn framer(config: &Config, source: usize) -> Result<Framer, u8> {
+    let definition = &config.sources[source].definition;
+    let mut options = definition.options.clone();
+    if let Some(limit) = config.line_max {
+        options.entry("line_max").or_insert(limit.0.into());
+    }
+    // Sources of other kinds have other options: then lines are lines.
+    let options: frame::Options = serde_json::from_value(options.into()).unwrap_or_default();
+    let lines = frame::Options {
+        framing: Framing::Newline,
+        ..options
+    };
+    let framer = lines.framer(definition);
+    framer.map_err(|error| setup::refuse(&[config.diagnostic(&error)]))
+}
+
 /// Reads `input` as a source does: framed, chunk by chunk.
 fn lines(
     mut input: impl Read,
-    line_max: usize,
+    mut framer: Framer,
     each: &mut dyn FnMut(&Chunk) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
-    let limits = Limits {
-        line_max,
-        ..Limits::default()
-    };
-    let mut framer = Framer::new(Framing::Newline, limits);
     let mut chunk = Chunk::default();
     loop {
         let start = chunk.text.len();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::args::{Options, Test};
 use super::{EXIT_FAILURE, EXIT_USAGE, explain, print, say, setup};
 use crate::config::{Config, TestConfig};
-use crate::event::{Chunk, Timestamp};
-use crate::pipeline::explain::{Explainer, Explanation, Style};
+use crate::event::Timestamp;
+use crate::pipeline::explain::{Explainer, Explanation, Style, event};
 use crate::route::{Seen, Unmet};
 
 /// Runs the tests; the exit code.
@@ -99,7 +99,7 @@ fn one(
     let started = Instant::now();
     // A stream of its own: what other tests had for lines must not matter.
     explainer.begin(source, &[]);
-    let explanation = explainer.explain_one(source, now, line(&test.input));
+    let explanation = explainer.explain_one(source, now, event(&test.input));
     let failure = failure(test, at, &explanation, explainer);
     Ok(Outcome {
         name: test
@@ -111,16 +111,6 @@ fn one(
         took: started.elapsed(),
         failure,
     })
-}
-
-fn line(input: &str) -> Box<Chunk> {
-    let mut chunk = Box::new(Chunk::default());
-    chunk.text.extend_from_slice(input.as_bytes());
-    if !input.ends_with('\n') {
-        chunk.text.push(b'\n');
-    }
-    chunk.ends.push(chunk.text.len() as u32);
-    chunk
 }
 
 /// What is expected (`-`) and what is so (`+`), sink by sink, and why the event

@@ -13,8 +13,9 @@ use super::secret::is_secret_key;
 const NO_BOOLEANS: [&str; 4] = ["yes", "no", "on", "off"];
 /// Keys whose values are checked to be booleans: these errors say it all.
 const FLAGS: [&str; 3] = ["drop", "continue", "required"];
-/// Keys whose values are free text, or names that were chosen freely.
-const FREE: [&str; 6] = ["name", "from", "to", "when", "input", "expect"];
+/// Keys whose values are free text, names that were chosen freely, or one of
+/// these very words.
+const FREE: [&str; 7] = ["name", "from", "to", "when", "input", "expect", "multiline"];
 
 /// What in a file's tree is not what it looks like.
 pub(super) fn find(root: &Node) -> Vec<Diagnostic> {
@@ -205,6 +206,7 @@ mod tests {
             "path: /x #y",
             "restart: 'no'",
             "drop: yes",
+            "multiline: off",
             "name: on",
             "to: [on, off]",
             "when: a == 1 #",

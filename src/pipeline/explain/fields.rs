@@ -182,6 +182,7 @@ fn collect(
 
 fn read(formats: &Formats, batch: &Batch) -> Columns {
     let mut columns = Columns::default();
+    columns.set_joined(batch.columns().joined());
     let mut reader = formats.reader();
     reader.read(batch.observed, batch.text(), batch.ends(), &mut columns);
     columns

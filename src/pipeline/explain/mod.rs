@@ -239,6 +239,7 @@ impl Explainer {
                 .text
                 .extend_from_slice(&chunk.text[start..end as usize]);
             single.ends.push(single.text.len() as u32);
+            single.joined = chunk.joined;
             if chunk.truncated.contains(&(row as u32)) {
                 single.truncated.push(0);
             }
@@ -381,6 +382,18 @@ fn others() -> Vec<(&'static str, Formats)> {
     let names = Formats::names().filter(|name| !TAKE_ANY.contains(name));
     let build = |name: &'static str| Some((name, formats(name, &fields_only())?));
     names.filter_map(build).collect()
+}
+
+/// A line, given as text, that is one event even if it has several lines.
+#[must_use]
+pub fn event(line: &str) -> Box<Chunk> {
+    let mut chunk = Box::new(Chunk::default());
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    chunk.joined = line.contains('\n');
+    chunk.text.extend_from_slice(line.as_bytes());
+    chunk.text.push(b'\n');
+    chunk.ends.push(chunk.text.len() as u32);
+    chunk
 }
 
 fn fields_only() -> Needs {
