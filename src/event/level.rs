@@ -31,26 +31,34 @@ impl Level {
     pub const FATAL: Level = Level(21);
 
     /// Reads a level as programs spell it: a word or its common abbreviation
-    /// in any case, one of the letters `T D I N W E C F`, a syslog severity
-    /// (`0`–`7`) or a pino/bunyan number (`10`, `20` … `60`).
+    /// in any case, with a digit for its grade (`DEBUG1`, `INFO2`), one of the
+    /// letters `T V D I N W E C F`, a syslog severity (`0`–`7`) or a pino/bunyan
+    /// number (`10`, `20` … `60`).
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Level> {
+        let text = match text {
+            [word @ .., last, b'1'..=b'5'] if !word.is_empty() && last.is_ascii_alphabetic() => {
+                &text[..text.len() - 1]
+            }
+            _ => text,
+        };
         let mut lower = [0u8; 13];
         let word = lower.get_mut(..text.len())?;
         word.copy_from_slice(text);
         word.make_ascii_lowercase();
         Some(match &*word {
-            b"info" | b"i" | b"inf" | b"information" | b"informational" | b"log" | b"6" | b"30" => {
-                Level::INFO
-            }
+            b"info" | b"i" | b"inf" | b"information" | b"informational" | b"log" | b"system"
+            | b"6" | b"30" => Level::INFO,
             b"error" | b"e" | b"err" | b"eror" | b"severe" | b"3" | b"50" => Level::ERROR,
             b"warn" | b"w" | b"warning" | b"wrn" | b"4" | b"40" => Level::WARN,
-            b"debug" | b"d" | b"dbg" | b"fine" | b"7" | b"20" => Level::DEBUG,
-            b"trace" | b"t" | b"trc" | b"verbose" | b"finer" | b"finest" | b"10" => Level::TRACE,
+            b"debug" | b"d" | b"dbg" | b"debu" | b"fine" | b"config" | b"7" | b"20" => Level::DEBUG,
+            b"trace" | b"t" | b"trc" | b"v" | b"verbose" | b"finer" | b"finest" | b"10" => {
+                Level::TRACE
+            }
             b"fatal" | b"f" | b"ftl" | b"panic" | b"emerg" | b"emergency" | b"0" | b"60" => {
                 Level::FATAL
             }
-            b"notice" | b"n" | b"5" => Level::NOTICE,
+            b"notice" | b"note" | b"n" | b"5" => Level::NOTICE,
             b"critical" | b"c" | b"crit" | b"2" => Level::CRITICAL,
             b"alert" | b"1" => Level::ALERT,
             _ => return None,
@@ -88,6 +96,9 @@ mod tests {
             ("informational", Level::INFO),
             ("EMERG", Level::FATAL),
             ("notice", Level::NOTICE),
+            ("Note", Level::NOTICE),
+            ("DEBUG5", Level::DEBUG),
+            ("V", Level::TRACE),
         ] {
             assert_eq!(Level::parse(text.as_bytes()), Some(level), "{text}");
         }

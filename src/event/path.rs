@@ -262,6 +262,7 @@ impl Role {
                 "ts",
                 "@t",
                 "t",
+                "t.$date",
                 "datetime",
                 "date",
                 "asctime",

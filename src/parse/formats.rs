@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::Parser;
+use super::csv::Separated;
 use super::detect::{Detect, Stock};
-use super::logfmt::Logfmt;
+use super::pairs::{Pairs, Syntax};
 use super::pattern::{Pattern, TemplateError};
 use super::raw::Raw;
+use super::regex::Expression;
 use super::syslog::{Syslog, Variant};
-use super::table::{self, FORMATS};
+use super::table::formats;
 use super::text::Text;
 use crate::event::{Columns, Defs, Needs, Timestamp};
 
@@ -16,10 +18,13 @@ use crate::event::{Columns, Defs, Needs, Timestamp};
 pub type JsonParser = fn(&Needs) -> Box<dyn Parser>;
 
 /// The formats that are not in the table of templates.
-const CODED: [&str; 8] = [
+const CODED: [&str; 11] = [
     "auto",
     "json",
     "logfmt",
+    "ltsv",
+    "csv",
+    "tsv",
     "syslog",
     "syslog3164",
     "syslog5424",
@@ -43,6 +48,9 @@ pub enum FormatError {
     /// The template after `pattern:` does not compile.
     #[error("{0}")]
     Template(#[from] TemplateError),
+    /// The expression after `regex:` does not compile or has no named group.
+    #[error("the regex: {0}")]
+    Regex(String),
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {
@@ -61,7 +69,9 @@ pub struct Formats {
 
 enum Kind {
     Json,
-    Logfmt(Logfmt),
+    Pairs(Pairs),
+    Separated(Separated),
+    Expression(Expression),
     Syslog(Syslog),
     Text(Text),
     Raw(Raw),
@@ -71,7 +81,8 @@ enum Kind {
 
 impl Formats {
     /// The format `format` as `parse:` takes it: a name of [`Formats::names`],
-    /// or `pattern:` and a template.
+    /// `csv:` or `tsv:` and a header, `pattern:` and a template, or `regex:` and an
+    /// expression.
     pub fn build(format: &str, needs: &Needs, json: JsonParser) -> Result<Formats, FormatError> {
         let mut defs = Defs::default();
         let kind = kind(format, needs, &mut defs)?;
@@ -87,7 +98,7 @@ impl Formats {
 
     /// The names of all formats.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        CODED.into_iter().chain(FORMATS.iter().map(|f| f.name))
+        CODED.into_iter().chain(formats().map(|f| f.name))
     }
 
     /// What the plan needs of the lines.
@@ -96,11 +107,11 @@ impl Formats {
         &self.needs
     }
 
-    /// Whether the format is found out for each stream on its own, so that each
-    /// stream wants a reader of its own.
+    /// Whether the format, or its header, is found out for each stream on its
+    /// own, so that each stream wants a reader of its own.
     #[must_use]
     pub fn is_detected(&self) -> bool {
-        matches!(self.kind, Kind::Detect(..))
+        matches!(self.kind, Kind::Detect(..) | Kind::Separated(..))
     }
 
     /// A reader for one stream.
@@ -108,14 +119,16 @@ impl Formats {
     pub fn reader(&self) -> Reader {
         let parser: Box<dyn Parser> = match &self.kind {
             Kind::Json => (self.json)(&self.needs),
-            Kind::Logfmt(parser) => Box::new(parser.clone()),
+            Kind::Pairs(parser) => Box::new(parser.clone()),
+            Kind::Separated(parser) => Box::new(parser.clone()),
+            Kind::Expression(parser) => Box::new(parser.clone()),
             Kind::Syslog(parser) => Box::new(parser.clone()),
             Kind::Text(parser) => Box::new(parser.clone()),
             Kind::Raw(parser) => Box::new(parser.clone()),
             Kind::Pattern(parser) => Box::new(parser.clone()),
             Kind::Detect(stock) => {
                 let make = |s: &Stock| s.parser(|| (self.json)(&self.needs));
-                Box::new(Detect::new(stock.iter().map(make).collect()))
+                Box::new(Detect::new(stock.iter().map(make).collect(), &self.needs))
             }
         };
         Reader {
@@ -142,8 +155,11 @@ impl Reader {
         if self.needs.is_empty() {
             return;
         }
-        columns.reset(&self.needs, ends.len(), &self.defs);
         self.parser.begin(observed);
+        if let Some(defs) = self.parser.learn(text, ends) {
+            self.defs = defs;
+        }
+        columns.reset(&self.needs, ends.len(), &self.defs);
         self.parser.parse(text, ends, columns, &mut self.fallback);
     }
 
@@ -164,25 +180,40 @@ fn kind(format: &str, needs: &Needs, defs: &mut Defs) -> Result<Kind, FormatErro
             defs,
         )?));
     }
+    if let Some(expression) = format.strip_prefix("regex:") {
+        let built = Expression::build(expression.trim(), needs, defs);
+        return built.map(Kind::Expression).map_err(FormatError::Regex);
+    }
+    let (name, header) = format.split_once(':').unwrap_or((format, ""));
+    let separated = |name, delimiter, defs| {
+        Kind::Separated(Separated::build(name, delimiter, header, needs, defs))
+    };
+    match name.trim() {
+        "csv" => return Ok(separated("csv", b',', defs)),
+        "tsv" => return Ok(separated("tsv", b'\t', defs)),
+        _ => {}
+    }
     Ok(match format {
         "auto" => Kind::Detect(auto(needs, defs)?),
         "json" => Kind::Json,
-        "logfmt" => Kind::Logfmt(Logfmt::build(needs, defs, false)),
+        "logfmt" => Kind::Pairs(Pairs::build(Syntax::Logfmt, needs, defs)),
+        "ltsv" => Kind::Pairs(Pairs::build(Syntax::Ltsv, needs, defs)),
         "syslog" => Kind::Syslog(Syslog::build(Variant::Any, needs, defs)),
         "syslog3164" => Kind::Syslog(Syslog::build(Variant::Rfc3164, needs, defs)),
         "syslog5424" => Kind::Syslog(Syslog::build(Variant::Rfc5424, needs, defs)),
         "text" => Kind::Text(Text::build(needs, defs)),
         "raw" => Kind::Raw(Raw::new(needs, defs)),
         name => {
-            let found = FORMATS
-                .iter()
-                .find(|f| f.name == name)
-                .ok_or_else(|| unknown(name))?;
-            match &*patterns(found, needs, defs)? {
-                [only] => Kind::Pattern(only.clone()),
-                several => {
-                    let stock = several.iter().cloned().map(Stock::Pattern).collect();
-                    Kind::Detect(stock)
+            let found = formats().find(|f| f.name == name);
+            let found = found.ok_or_else(|| unknown(name))?;
+            let patterns = patterns(found.name, found.templates, needs, defs)?;
+            match &*patterns {
+                [] => Kind::Json,
+                [only] if !found.json => Kind::Pattern(only.clone()),
+                _ => {
+                    let json = found.json.then_some(Stock::Json);
+                    let patterns = patterns.into_iter().map(Stock::Pattern);
+                    Kind::Detect(json.into_iter().chain(patterns).collect())
                 }
             }
         }
@@ -190,28 +221,26 @@ fn kind(format: &str, needs: &Needs, defs: &mut Defs) -> Result<Kind, FormatErro
 }
 
 fn patterns(
-    format: &table::Format,
+    name: &'static str,
+    templates: &[&str],
     needs: &Needs,
     defs: &mut Defs,
 ) -> Result<Vec<Pattern>, TemplateError> {
-    let templates = format.templates.iter();
-    templates
-        .map(|template| Pattern::build(format.name, template, needs, defs))
-        .collect()
+    let compile = |template: &&str| Pattern::build(name, template, needs, defs);
+    templates.iter().map(compile).collect()
 }
 
 /// What `auto` tries: what looks like nothing else first, what takes any line last.
 fn auto(needs: &Needs, defs: &mut Defs) -> Result<Box<[Stock]>, TemplateError> {
     let mut stock = vec![Stock::Json];
-    for format in FORMATS.iter().filter(|f| f.auto) {
-        stock.extend(
-            patterns(format, needs, defs)?
-                .into_iter()
-                .map(Stock::Pattern),
-        );
+    for format in formats() {
+        let patterns = patterns(format.name, &format.templates[..format.auto], needs, defs)?;
+        stock.extend(patterns.into_iter().map(Stock::Pattern));
     }
     stock.push(Stock::Syslog(Syslog::build(Variant::Sure, needs, defs)));
-    stock.push(Stock::Logfmt(Logfmt::build(needs, defs, true)));
+    for syntax in [Syntax::Ltsv, Syntax::Strict] {
+        stock.push(Stock::Pairs(Pairs::build(syntax, needs, defs)));
+    }
     stock.push(Stock::Text(Text::build(needs, defs)));
     Ok(stock.into())
 }
@@ -223,7 +252,7 @@ fn unknown(name: &str) -> FormatError {
         // Below this two names share letters by accident.
         .filter(|best| similarity(best) > 0.75);
     let mut valid: Vec<&str> = Formats::names().collect();
-    valid.push("pattern:…");
+    valid.extend(["csv:…", "tsv:…", "pattern:…", "regex:…"]);
     FormatError::Unknown {
         name: name.to_owned(),
         nearest: nearest.map(str::to_owned),

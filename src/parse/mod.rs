@@ -7,12 +7,14 @@
 //! [`Formats::build`] turns the name of a format into [`Formats`], once a
 //! source; [`Formats::reader`] makes a [`Reader`] for each of its streams.
 
+mod csv;
 mod detect;
 mod formats;
-mod logfmt;
 mod output;
+mod pairs;
 mod pattern;
 mod raw;
+mod regex;
 mod scan;
 mod syslog;
 mod table;
@@ -21,8 +23,9 @@ mod text;
 pub mod json;
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::event::{Columns, Timestamp, batch::trim_terminator};
+use crate::event::{Columns, Defs, Timestamp, batch::trim_terminator};
 
 pub use formats::{FormatError, Formats, JsonParser, Reader};
 pub use pattern::TemplateError;
@@ -39,6 +42,12 @@ pub trait Parser: Send {
     /// Tells when the lines that come next were read: what a time without a
     /// year is close to.
     fn begin(&mut self, _observed: Timestamp) {}
+
+    /// Looks at a batch before any line is read; the names of fields, if its
+    /// first line says how the lines are laid out.
+    fn learn(&mut self, _text: &[u8], _ends: &[u32]) -> Option<Arc<Defs>> {
+        None
+    }
 
     /// Reads the line `text[line]` (without its terminator) into row `row`:
     /// puts the columns that the plan needs and, where `out.wants_fields()`,

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::event::time::Layout;
+use super::pairs::is_number;
+use crate::event::time::{Layout, any_prefix};
 use crate::event::{Cell, Columns, Defs, Field, FieldKind, Level, Needs, Path, Role, Timestamp};
 
 /// One named value of a format.
@@ -137,6 +138,85 @@ pub(super) fn times(
         (layout, output)
     });
     times.collect()
+}
+
+/// A value whose name is known only from a header or an expression.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    output: Output,
+    is_time: bool,
+}
+
+impl Value {
+    /// Writes `text[span]`: a time, a number unless it was quoted, or text.
+    pub(super) fn put(
+        &self,
+        out: &mut Columns,
+        row: usize,
+        text: &[u8],
+        span: std::ops::Range<usize>,
+        quoted: bool,
+        reference: Timestamp,
+    ) {
+        let bytes = &text[span.clone()];
+        let cell = Cell::new(span.start, span.end);
+        let mut kind = FieldKind::Text;
+        if self.is_time {
+            match any_prefix(bytes, reference) {
+                Some((time, len, _)) if len == bytes.len() => {
+                    self.output.put_time(out, row, text, cell, time);
+                    kind = FieldKind::Time;
+                }
+                _ => self.output.put(out, row, text, cell),
+            }
+        } else {
+            self.output.put(out, row, text, cell);
+            if !quoted && is_number(bytes) {
+                kind = FieldKind::Number;
+            }
+        }
+        if out.wants_fields() {
+            out.push_field(self.output.field(kind, span.start, span.end));
+        }
+    }
+}
+
+/// The values called `names`, each with its place among them: in output order,
+/// and of two with one role the stronger name has it. Names that are empty or
+/// were there before are left out.
+pub(super) fn values(names: &[&str], needs: &Needs, defs: &mut Defs) -> Vec<(usize, Value)> {
+    let layout = Layout::compile("%*").ok().map(Arc::new);
+    let strongest = |role: Role| {
+        let ranks = names.iter().filter_map(|n| role_of(n));
+        ranks
+            .filter(|(other, _)| *other == role)
+            .map(|(_, rank)| rank)
+            .min()
+    };
+    let mut order: Vec<(usize, usize)> = Vec::new();
+    let mut all: Vec<Option<Value>> = Vec::new();
+    for (place, &name) in names.iter().enumerate() {
+        let usable = !name.is_empty() && !name.split('.').any(str::is_empty);
+        if !usable || names[..place].contains(&name) {
+            all.push(None);
+            continue;
+        }
+        let role = role_of(name).filter(|(role, rank)| strongest(*role) == Some(*rank));
+        let role = role.map(|(role, _)| role);
+        let is_time = role == Some(Role::Timestamp);
+        let layout = layout.clone().filter(|_| is_time);
+        all.push(Some(Value {
+            output: Output::new(name, role, layout, needs, defs),
+            is_time,
+        }));
+        // `Role::ALL` begins with the roles that are written first.
+        order.push((role.map_or(3, |role| (role as usize).min(3)), place));
+    }
+    order.sort_unstable();
+    let ordered = order.into_iter();
+    ordered
+        .filter_map(|(_, place)| Some((place, all[place].take()?)))
+        .collect()
 }
 
 /// The role that a field name means and how strongly (0 is strongest).

@@ -23,9 +23,11 @@ pub(super) enum Item {
     Weekday { full: bool },
     /// `%H`: two digits.
     Hour,
-    /// `%I`: two digits, 01 to 12.
+    /// `%k`: one or two digits after an optional space.
+    HourSpaced,
+    /// `%I`: one or two digits, 1 to 12.
     Hour12,
-    /// `%p`: AM or PM.
+    /// `%p`: AM or PM, after the space that locales put before it.
     HalfDay,
     /// `%M`: two digits.
     Minute,
@@ -42,15 +44,18 @@ pub(super) enum Item {
     Epoch,
     /// `%+`: RFC 3339 and its relatives.
     Rfc3339,
+    /// `%*`: any common layout.
+    Any,
 }
 
 /// A compiled layout.
 ///
-/// Directives: `%Y %y %m %b %B %d %e %j %a %A %H %I %p %M %S %f %z %:z %Z %s`,
+/// Directives: `%Y %y %m %b %B %d %e %j %a %A %H %k %I %p %M %S %f %z %:z %Z %s`,
 /// `%T` (`%H:%M:%S`), `%D` (`%m/%d/%y`), `%F` (`%Y-%m-%d`), `%%`, and `%+` for
 /// RFC 3339: `T` or a space, a fraction or none, `Z`, an offset or neither
-/// (UTC). A layout without zone is UTC; one without year reads the year that
-/// is closest to a reference (see [`Layout::parse_prefix_in`]).
+/// (UTC). `%*` reads any common layout (see [`any_prefix`](super::any_prefix)). A layout without
+/// zone is UTC; one without year or day reads the one that is closest to a
+/// reference (see [`Layout::parse_prefix_in`]).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
     pub(super) items: Box<[Item]>,
@@ -87,7 +92,7 @@ impl Layout {
             directive(name, separated, &mut items).ok_or_else(|| {
                 LayoutError(format!(
                     "the time layout `{layout}` has `%{name}`, which is no directive; \
-                     use %Y %m %d %b %e %H %M %S %f %z %Z %s %y %j %a %I %p %T %D %F, or %+ for RFC 3339"
+                     use %Y %m %d %b %e %H %M %S %f %z %Z %s %y %j %a %I %p %T %D %F, %+ for RFC 3339, or %* for any"
                 ))
             })?;
         }
@@ -100,14 +105,16 @@ impl Layout {
         })
     }
 
-    /// Whether it says enough for a point in time (a day, at least), so that it
-    /// can read as well as write.
+    /// Whether it says enough for a point in time (a day or the time of a day,
+    /// at least), so that it can read as well as write.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let has = |wanted: fn(&Item) -> bool| self.items.iter().any(wanted);
-        has(|i| matches!(i, Item::Rfc3339 | Item::Epoch | Item::DayOfYear))
+        has(|i| matches!(i, Item::Rfc3339 | Item::Any | Item::Epoch | Item::DayOfYear))
             || has(|i| matches!(i, Item::Month | Item::MonthName { .. }))
                 && has(|i| matches!(i, Item::Day | Item::DaySpaced))
+            || has(|i| matches!(i, Item::Hour | Item::HourSpaced | Item::Hour12))
+                && has(|i| matches!(i, Item::Minute))
     }
 }
 
@@ -131,6 +138,7 @@ fn directive(name: &str, separated: bool, items: &mut Vec<Item>) -> Option<()> {
         "a" => Item::Weekday { full: false },
         "A" => Item::Weekday { full: true },
         "H" => Item::Hour,
+        "k" => Item::HourSpaced,
         "I" => Item::Hour12,
         "p" => Item::HalfDay,
         "M" => Item::Minute,
@@ -143,6 +151,7 @@ fn directive(name: &str, separated: bool, items: &mut Vec<Item>) -> Option<()> {
         "Z" => Item::Zone,
         "s" => Item::Epoch,
         "+" => Item::Rfc3339,
+        "*" => Item::Any,
         _ => {
             items.extend(match name {
                 "T" => [
@@ -182,9 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn a_layout_without_a_day_only_writes() {
+    fn a_layout_without_day_and_time_only_writes() {
         for (layout, complete) in [
-            ("%H:%M", false),
+            ("%H:%M", true),
+            ("%H", false),
             ("%Y-%m", false),
             ("%F", true),
             ("%s", true),

@@ -1,17 +1,20 @@
 //! Times as log lines write them, to nanoseconds since the epoch and back.
 //!
 //! A [`Layout`] is a strftime string compiled once; it reads times off the
-//! start of a text and writes them. [`parse_any`] reads every common layout.
+//! start of a text and writes them. [`any_prefix`] and [`parse_any`] read every
+//! common layout.
 //! Nothing here reads a clock: what lacks a year takes a reference time from
 //! the caller.
 
 mod any;
 mod civil;
+mod clock;
 mod layout;
 mod read;
 mod write;
+mod zone;
 
-pub use any::{COMMON_LAYOUTS, parse_any};
+pub use any::{Form, any_prefix, parse_any};
 pub use layout::{Layout, LayoutError};
 pub use write::Rfc3339Writer;
 

@@ -2,28 +2,29 @@
 
 use super::civil::{DAY_SECS, civil_from_days, days_from_civil, days_in_month};
 use super::layout::{Item, Layout};
-use super::{Timestamp, write};
+use super::{Timestamp, write, zone};
 
 /// What was read so far.
-struct Parts {
-    year: Option<i64>,
-    month: u8,
-    day: u8,
-    day_of_year: u16,
-    hour: u8,
-    pm: Option<bool>,
-    minute: u8,
-    second: u8,
-    nanos: u32,
-    offset_secs: i32,
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) year: Option<i64>,
+    pub(super) month: u8,
+    pub(super) day: u8,
+    pub(super) day_of_year: u16,
+    pub(super) hour: u8,
+    pub(super) pm: Option<bool>,
+    pub(super) minute: u8,
+    pub(super) second: u8,
+    pub(super) nanos: u32,
+    pub(super) offset_secs: i32,
     /// `%s`; the rest is ignored then.
-    epoch: Option<Timestamp>,
+    pub(super) epoch: Option<Timestamp>,
 }
 
 /// A place in the text being read.
-struct Cursor<'a> {
-    text: &'a [u8],
-    at: usize,
+pub(super) struct Cursor<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) at: usize,
 }
 
 impl Layout {
@@ -34,8 +35,8 @@ impl Layout {
         self.read(text, None)
     }
 
-    /// As [`Layout::parse_prefix`]; a layout without year takes the year that
-    /// puts the time closest to `reference`.
+    /// As [`Layout::parse_prefix`]; a layout without year or without day takes
+    /// the one that puts the time closest to `reference`.
     #[must_use]
     pub fn parse_prefix_in(&self, text: &[u8], reference: Timestamp) -> Option<(Timestamp, usize)> {
         self.read(text, Some(reference))
@@ -43,19 +44,7 @@ impl Layout {
 
     pub(super) fn read(&self, text: &[u8], near: Option<Timestamp>) -> Option<(Timestamp, usize)> {
         let mut cursor = Cursor { text, at: 0 };
-        let mut parts = Parts {
-            year: None,
-            month: 0,
-            day: 0,
-            day_of_year: 0,
-            hour: 0,
-            pm: None,
-            minute: 0,
-            second: 0,
-            nanos: 0,
-            offset_secs: 0,
-            epoch: None,
-        };
+        let mut parts = Parts::default();
         for item in &self.items {
             cursor.item(item, &mut parts)?;
         }
@@ -81,8 +70,10 @@ impl Cursor<'_> {
                 self.name(&write::WEEKDAYS)?;
             }
             Item::Hour => parts.hour = self.digits(2)? as u8,
+            Item::HourSpaced => parts.hour = self.day_spaced()?,
             Item::Hour12 => {
-                parts.hour = self.digits(2)? as u8;
+                let two = self.digits(2);
+                parts.hour = two.or_else(|| self.digits(1))? as u8;
                 (1..=12).contains(&parts.hour).then_some(())?;
                 // Noon and midnight are 12; `%p` adds the half day.
                 parts.hour %= 12;
@@ -93,14 +84,17 @@ impl Cursor<'_> {
             Item::Fraction { optional: false } => parts.nanos = self.nanos()?,
             Item::Fraction { optional: true } => parts.nanos = self.fraction(),
             Item::Offset { .. } => parts.offset_secs = self.offset()?,
-            Item::Zone => self.zone()?,
+            Item::Zone => parts.offset_secs = self.zone()?,
             Item::Epoch => parts.epoch = Some(self.epoch()?),
             Item::Rfc3339 => self.rfc3339(parts)?,
+            Item::Any => {
+                self.any(parts)?;
+            }
         }
         Some(())
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
@@ -110,7 +104,7 @@ impl Cursor<'_> {
             .then(|| self.at += bytes.len())
     }
 
-    fn byte(&mut self, allowed: &[u8]) -> Option<u8> {
+    pub(super) fn byte(&mut self, allowed: &[u8]) -> Option<u8> {
         let byte = self.peek().filter(|b| allowed.contains(b))?;
         self.at += 1;
         Some(byte)
@@ -118,7 +112,7 @@ impl Cursor<'_> {
 
     /// Exactly `count` digits.
     #[inline]
-    fn digits(&mut self, count: usize) -> Option<u32> {
+    pub(super) fn digits(&mut self, count: usize) -> Option<u32> {
         let mut number = 0;
         for &byte in self.text.get(self.at..self.at + count)? {
             let digit = byte.wrapping_sub(b'0');
@@ -131,7 +125,7 @@ impl Cursor<'_> {
         Some(number)
     }
 
-    fn day_spaced(&mut self) -> Option<u8> {
+    pub(super) fn day_spaced(&mut self) -> Option<u8> {
         if self.peek() == Some(b' ') {
             self.at += 1;
         }
@@ -140,7 +134,7 @@ impl Cursor<'_> {
 
     /// A name of which three letters tell which it is; taken whole if it is
     /// written out.
-    fn name(&mut self, names: &[&str]) -> Option<u8> {
+    pub(super) fn name(&mut self, names: &[&str]) -> Option<u8> {
         let short = self.text.get(self.at..)?.first_chunk::<3>()?;
         // Letters differ from their other case, and from nothing else, by this bit.
         let same = |a: u8, b: u8| (a ^ b) & !0x20 == 0;
@@ -157,7 +151,10 @@ impl Cursor<'_> {
         Some(index as u8)
     }
 
-    fn half_day(&mut self) -> Option<bool> {
+    pub(super) fn half_day(&mut self) -> Option<bool> {
+        // Locales put a space there, since Java 20 a narrow one (U+202F).
+        let _ = self.byte(b" ");
+        let _ = self.literal("\u{202f}".as_bytes());
         let pm = self.byte(b"AaPp")?.eq_ignore_ascii_case(&b'p');
         self.byte(b"Mm")?;
         Some(pm)
@@ -177,7 +174,7 @@ impl Cursor<'_> {
     }
 
     /// A separator and a fraction, if they are there.
-    fn fraction(&mut self) -> u32 {
+    pub(super) fn fraction(&mut self) -> u32 {
         let start = self.at;
         let nanos = self.byte(b".,").and_then(|_| self.nanos());
         nanos.unwrap_or_else(|| {
@@ -186,7 +183,7 @@ impl Cursor<'_> {
         })
     }
 
-    fn offset(&mut self) -> Option<i32> {
+    pub(super) fn offset(&mut self) -> Option<i32> {
         let sign = match self.byte(b"+-Zz")? {
             b'+' => 1,
             b'-' => -1,
@@ -202,10 +199,10 @@ impl Cursor<'_> {
         (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
     }
 
-    fn zone(&mut self) -> Option<()> {
-        self.literal(b"UTC")
-            .or_else(|| self.literal(b"GMT"))
-            .or_else(|| self.literal(b"Z"))
+    fn zone(&mut self) -> Option<i32> {
+        let (offset, len) = zone::prefix(&self.text[self.at..])?;
+        self.at += len;
+        Some(offset)
     }
 
     fn epoch(&mut self) -> Option<Timestamp> {
@@ -248,7 +245,7 @@ impl Cursor<'_> {
 }
 
 impl Parts {
-    fn resolve(self, near: Option<Timestamp>) -> Option<Timestamp> {
+    pub(super) fn resolve(self, near: Option<Timestamp>) -> Option<Timestamp> {
         if self.epoch.is_some() {
             return self.epoch;
         }
@@ -263,6 +260,9 @@ impl Parts {
             return in_year(year);
         }
         let near = near?;
+        if self.month == 0 && self.day_of_year == 0 {
+            return on_closest_day(secs, self.nanos, near);
+        }
         let (year, _, _) = civil_from_days(near.0.div_euclid(1_000_000_000).div_euclid(DAY_SECS));
         (year - 1..=year + 1)
             .filter_map(in_year)
@@ -277,6 +277,14 @@ impl Parts {
         let length = 337 + u16::from(days_in_month(year, 2));
         (self.day_of_year <= length).then(|| first + i64::from(self.day_of_year) - 1)
     }
+}
+
+/// The time of a day on the day that puts it closest to `near`.
+fn on_closest_day(secs: i64, nanos: u32, near: Timestamp) -> Option<Timestamp> {
+    let today = near.0.div_euclid(1_000_000_000).div_euclid(DAY_SECS);
+    (today - 1..=today + 1)
+        .filter_map(|day| at(day, secs, nanos))
+        .min_by_key(|time| time.0.abs_diff(near.0))
 }
 
 fn is_time(hour: u8, minute: u8, second: u8) -> bool {

@@ -57,7 +57,10 @@ impl Layout {
                     // 1970-01-01 was a Thursday.
                     name(WEEKDAYS[(days + 4).rem_euclid(7) as usize], *full, out);
                 }
-                Item::Hour => padded(hour, 2, out),
+                Item::HourSpaced if hour < 10 => {
+                    out.extend_from_slice(&[b' ', b'0' + hour as u8]);
+                }
+                Item::Hour | Item::HourSpaced => padded(hour, 2, out),
                 Item::Hour12 => padded((hour + 11) % 12 + 1, 2, out),
                 Item::HalfDay => out.extend_from_slice(if hour < 12 { b"AM" } else { b"PM" }),
                 Item::Minute => padded(minute, 2, out),
@@ -68,7 +71,7 @@ impl Layout {
                 Item::Offset { colon: true } => out.extend_from_slice(b"+00:00"),
                 Item::Zone => out.extend_from_slice(b"UTC"),
                 Item::Epoch => out.extend_from_slice(secs.to_string().as_bytes()),
-                Item::Rfc3339 => time.write_rfc3339(out),
+                Item::Rfc3339 | Item::Any => time.write_rfc3339(out),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Parts to a program: what ends each capture, and where its value goes.
 
+use super::super::detect::Firsts;
 use super::super::output::{Output, role_of};
 use super::template::{Capture, Kind, Part, TemplateError, error};
 use crate::event::{Defs, Needs, Role};
@@ -126,7 +127,7 @@ fn sequence(
                 let before_rest = matches!(
                     ops.last(),
                     None | Some(Op::Capture {
-                        kind: Kind::Rest,
+                        kind: Kind::Rest | Kind::Raw,
                         ..
                     })
                 );
@@ -173,12 +174,12 @@ fn capture_op(
         slots: *slots..last,
     });
     *slots -= 1;
-    let searched = matches!(capture.kind, Kind::Text | Kind::Word);
+    let searched = matches!(capture.kind, Kind::Text | Kind::Word | Kind::Most);
     let until = match (follow.take(), searched) {
         (Some(stops), true) => stops,
         (None, true) => {
             let message = "literal text must follow this capture, or it must have a kind that \
-                           tells its end (int, float, ip, level, quoted, a time layout)";
+                           tells its end (int, float, ip, name, level, quoted, a time layout)";
             return Err(error(template, capture.behind, message.into()));
         }
         (_, false) => Vec::new(),
@@ -288,4 +289,49 @@ fn family(names: &[(usize, &Capture)], index: usize) -> Vec<usize> {
             .position(|(_, c)| c.name.split('.').take(len).eq(parts[..len].iter().copied()))
     };
     (1..=parts.len()).filter_map(first_with).collect()
+}
+
+/// How much `ops` ask of a line. A capture is worth a few bytes of literal text,
+/// optional parts nothing.
+pub(super) fn weight(ops: &[Op]) -> u32 {
+    let of = |op: &Op| match op {
+        Op::Literal { bytes, .. } => 2 * bytes.iter().filter(|b| **b != b' ').count() as u32,
+        Op::Capture { kind, .. } => match kind {
+            Kind::Text | Kind::Rest | Kind::Most | Kind::Raw => 1,
+            Kind::Word => 2,
+            Kind::Name => 3,
+            _ => 4,
+        },
+        Op::Optional(_) => 0,
+    };
+    ops.iter().map(of).sum()
+}
+
+/// The bytes that a line can begin with that `ops` match.
+pub(super) fn firsts(ops: &[Op]) -> Firsts {
+    let mut all = Firsts::default();
+    for op in ops {
+        let kind = match op {
+            Op::Literal { bytes, .. } => return all.or(Firsts::of(&bytes[..1])),
+            Op::Optional(group) => {
+                all = all.or(firsts(&group.ops));
+                continue;
+            }
+            Op::Capture { kind, .. } => kind,
+        };
+        let digit = |b: u8| b.is_ascii_digit() || b == b'-';
+        return all.or(match kind {
+            Kind::Int | Kind::Float => Firsts::where_(digit),
+            Kind::Ip => Firsts::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
+            Kind::Time(_) => Firsts::where_(|b| digit(b) || b.is_ascii_alphabetic() || b == b' '),
+            Kind::Level | Kind::Name => Firsts::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
+            Kind::Stream => Firsts::of(b"s"),
+            Kind::Mark => Firsts::of(b".-*#"),
+            Kind::Quoted => Firsts::of(b"\""),
+            Kind::Word => Firsts::where_(|b| b > b' '),
+            Kind::Text | Kind::Most | Kind::Rest | Kind::Raw => Firsts::where_(|_| true),
+        });
+    }
+    // Nothing at all matches the empty line, which begins with its end.
+    all.or(Firsts::of(b"\n"))
 }

@@ -13,15 +13,20 @@
 //! | `int`, `float` | a number, or `-` |
 //! | `ip` | an IPv4 or IPv6 address, or `-` |
 //! | `word` | text without white space, not empty |
+//! | `name` | a path of identifiers: `a.b`, `a::b`, of two parts at least |
+//! | `most` | text up to the last place where what follows it is |
 //! | `level` | a severity, spelled or one letter |
+//! | `mark` | Redis's mark of a severity: `.`, `-`, `*` or `#` |
 //! | `quoted` | `"…"` with backslash escapes; the value is the inside |
 //! | `rest` | the rest of the line |
+//! | `raw` | the rest of the line as it stands, with its spaces |
+//! | `stream` | `stdout` or `stderr` |
 //! | `%…` | a time in that strftime layout; `%+` is RFC 3339 and its relatives |
 //!
 //! `{? … ?}` is optional: there as a whole or not at all. `{name=[…]}` takes
 //! `name` and its parts, which are absent if it does not have them: a broken
-//! request line stays a message. A space at the end of literal text matches
-//! several. `\{` is a brace, `\\` a backslash. The whole line must match.
+//! request line stays a message. A space of literal text matches several, but
+//! for one at its end before `rest`. `\{` is a brace, `\\` a backslash. The whole line must match.
 //!
 //! The names `timestamp`, `level`, `message`, `service`, `host` and their
 //! aliases have that role.
@@ -33,9 +38,9 @@ mod template;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Parser, scan};
+use super::{Parser, detect::Firsts, scan};
 use crate::event::time::Layout;
-use crate::event::{Cell, Columns, Defs, Field, FieldKind, Needs, Timestamp};
+use crate::event::{Cell, Columns, Defs, Field, FieldKind, Level, Needs, Timestamp};
 use compile::{Op, Program};
 use run::{Memo, Span, State};
 use template::Kind;
@@ -82,6 +87,16 @@ impl Pattern {
         }
     }
 
+    /// How much it asks of a line: its captures and its literal text.
+    pub(super) fn weight(&self) -> u32 {
+        compile::weight(&self.program.ops)
+    }
+
+    /// The bytes that its lines can begin with.
+    pub(super) fn firsts(&self) -> Firsts {
+        compile::firsts(&self.program.ops)
+    }
+
     /// Tells the time that the next line begins with, so that it is not read
     /// again.
     pub(super) fn set_lead(&mut self, text: &[u8], time: Timestamp) {
@@ -103,6 +118,10 @@ impl Pattern {
                     let cell = Cell::new(start, end);
                     named.output.put_time(out, row, text, cell, time);
                 }
+                FieldKind::Level => {
+                    let level = Level(span.start as u8);
+                    named.output.put_level(out, row, level);
+                }
                 FieldKind::HexEscaped => {
                     let cell = Cell::string(start, end, true);
                     named.output.put(out, row, text, cell);
@@ -113,7 +132,10 @@ impl Pattern {
         let fields = self.program.fields.iter().filter_map(|&(slot, def)| {
             let span = self.state.spans[slot];
             let (start, end) = (span.start as usize, span.end as usize);
-            span.present.then(|| Field::new(def, span.kind, start, end))
+            span.present.then(|| match span.kind {
+                FieldKind::Level => Field::level(def, Level(span.start as u8)),
+                kind => Field::new(def, kind, start, end),
+            })
         });
         out.push_fields(fields);
     }

@@ -122,10 +122,11 @@ pub(super) fn run(
     for op in ops {
         at = match op {
             Op::Literal { bytes, padded } => {
-                if !scan::starts_with(text, at, end, bytes) {
-                    return None;
-                }
-                at += bytes.len();
+                at = if scan::starts_with(text, at, end, bytes) {
+                    at + bytes.len()
+                } else {
+                    loosely(text, at, end, bytes)?
+                };
                 if *padded {
                     scan::skip_spaces(text, at, end)
                 } else {
@@ -148,6 +149,19 @@ pub(super) fn run(
                 state.spans[group.slots.clone()].fill(Span::ABSENT);
                 at
             }),
+        };
+    }
+    Some(at)
+}
+
+/// Past `bytes` at `at`, each space of which may be several.
+fn loosely(text: &[u8], mut at: usize, end: usize, bytes: &[u8]) -> Option<usize> {
+    for byte in bytes {
+        (text[..end].get(at) == Some(byte)).then_some(())?;
+        at = if *byte == b' ' {
+            scan::skip_spaces(text, at, end)
+        } else {
+            at + 1
         };
     }
     Some(at)
@@ -179,10 +193,25 @@ fn capture(
             (Span::trimmed(text, at, stop), stop)
         }
         Kind::Word => word(until, text, at, end)?,
+        Kind::Name => name(text, at, end)?,
+        Kind::Most => {
+            let stop = last_stop(until, text, at, end)?;
+            (Span::trimmed(text, at, stop), stop)
+        }
         Kind::Rest => (Span::trimmed(text, at, end), end),
+        Kind::Raw => (Span::new(at, end, FieldKind::Text), end),
+        Kind::Stream => {
+            let streams = [&b"stdout"[..], b"stderr"];
+            let name = streams.into_iter().find(|s| text[at..end].starts_with(s))?;
+            (
+                Span::new(at, at + name.len(), FieldKind::Text),
+                at + name.len(),
+            )
+        }
         Kind::Int | Kind::Float => number(matches!(kind, Kind::Float), text, at, end)?,
         Kind::Ip => ip(text, at, end)?,
         Kind::Level => level(text, at, end)?,
+        Kind::Mark => mark(text, at, end)?,
         Kind::Quoted => quoted(text, at, end)?,
         Kind::Time(layout) => {
             let len = state.memos[slot].read(layout, &text[at..end], state.reference)?;
@@ -212,6 +241,43 @@ fn stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
         }
     }
     first
+}
+
+/// Where the last of the stops is.
+fn last_stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
+    let literals = until.iter().filter_map(|stop| match stop {
+        Stop::Literal(bytes) => memchr::memmem::rfind(&text[at..end], bytes),
+        Stop::End => None,
+    });
+    let last = literals.max().map(|found| at + found);
+    last.or_else(|| until.contains(&Stop::End).then_some(end))
+}
+
+/// A path of two or more identifiers, joined by `.` or `::`: the name of a
+/// logger, a module or a class, and of few other words.
+fn name(text: &[u8], start: usize, end: usize) -> Option<(Span, usize)> {
+    let identifier = |at: usize| {
+        let first = text[..end].get(at)?;
+        (first.is_ascii_alphabetic() || *first == b'_').then_some(())?;
+        let inside = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'-');
+        let len = text[at..end].iter().position(|b| !inside(b));
+        Some(len.map_or(end, |len| at + len))
+    };
+    let mut after = identifier(start)?;
+    let mut parts = 1;
+    loop {
+        let joint = match &text[after..end] {
+            [b'.', ..] => 1,
+            [b':', b':', ..] => 2,
+            _ => 0,
+        };
+        let Some(next) = identifier(after + joint).filter(|_| joint > 0) else {
+            break;
+        };
+        after = next;
+        parts += 1;
+    }
+    (parts > 1).then(|| (Span::new(start, after, FieldKind::Text), after))
 }
 
 #[inline]
@@ -259,6 +325,8 @@ fn number(float: bool, text: &[u8], start: usize, end: usize) -> Option<(Span, u
     }
     // JSON has no leading zeros; such a number stays text.
     let canonical = text[first] != b'0' || after == first + 1;
+    // `-0500` is a zone.
+    (canonical || first == start).then_some(())?;
     if float && after + 1 < end && text[after] == b'.' && text[after + 1].is_ascii_digit() {
         after = digits(after + 1);
     }
@@ -298,7 +366,10 @@ fn ipv4(text: &[u8]) -> Option<usize> {
 
 fn ip(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
     if let Some(len) = ipv4(&text[at..end])
-        && text[at..end].get(len).is_none_or(u8::is_ascii_whitespace)
+        && !matches!(
+            text[at..end].get(len),
+            Some(b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
+        )
     {
         return Some((Span::new(at, at + len, FieldKind::Text), at + len));
     }
@@ -326,7 +397,24 @@ fn level(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
         return None;
     }
     Level::parse(&window[..len])?;
+    // `DEBUG1`, `INFO2`: a digit of its own at a word.
+    let is_digit = |i: usize| window.get(i).is_some_and(u8::is_ascii_digit);
+    let graded = len > 1 && is_digit(len) && !is_digit(len + 1);
+    let len = len + usize::from(graded && Level::parse(&window[..=len]).is_some());
     Some((Span::new(at, at + len, FieldKind::Text), at + len))
+}
+
+/// The marks of Redis's log (`serverLogRaw`): debug, verbose, notice, warning.
+fn mark(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+    let level = match text[..end].get(at)? {
+        b'.' | b'-' => Level::DEBUG,
+        b'*' => Level::NOTICE,
+        b'#' => Level::WARN,
+        _ => return None,
+    };
+    // The level stands in no span: it takes the place of one.
+    let value = usize::from(level.0);
+    Some((Span::new(value, value, FieldKind::Level), at + 1))
 }
 
 fn quoted(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {

@@ -5,7 +5,8 @@
 //! capture  = "{" [ name ] [ ":" kind ] [ "=[" template "]" ] "}"
 //! optional = "{?" template "?}"
 //! escape   = "\" any character
-//! kind     = int | float | ip | word | rest | level | quoted | % strftime
+//! kind     = int | float | ip | word | name | most | rest | raw | stream
+//!          | level | mark | quoted | % strftime
 //! ```
 
 use std::sync::Arc;
@@ -40,8 +41,13 @@ pub(super) enum Kind {
     Float,
     Ip,
     Word,
+    Name,
+    Most,
     Rest,
+    Raw,
+    Stream,
     Level,
+    Mark,
     Quoted,
     Time(Arc<Layout>),
 }
@@ -196,7 +202,10 @@ fn kind(start: &str) -> Read<'_, Kind> {
         let (rest, layout) = take_while1(|c| c != '}' && c != '=').parse(start)?;
         return match Layout::compile(layout) {
             Ok(layout) if layout.is_complete() => Ok((rest, Kind::Time(Arc::new(layout)))),
-            Ok(_) => fail(start, format!("the time layout `{layout}` tells no day")),
+            Ok(_) => fail(
+                start,
+                format!("the time layout `{layout}` tells neither day nor time of day"),
+            ),
             Err(error) => fail(start, error.to_string()),
         };
     }
@@ -206,13 +215,19 @@ fn kind(start: &str) -> Read<'_, Kind> {
         "float" => Kind::Float,
         "ip" => Kind::Ip,
         "word" => Kind::Word,
+        "name" => Kind::Name,
+        "most" => Kind::Most,
+        "raw" => Kind::Raw,
+        "stream" => Kind::Stream,
         "rest" => Kind::Rest,
         "level" => Kind::Level,
+        "mark" => Kind::Mark,
         "quoted" => Kind::Quoted,
         _ => {
             return fail(
                 start,
-                "expected int, float, ip, word, rest, level, quoted or a time layout such as %F %T",
+                "expected int, float, ip, word, name, most, rest, raw, stream, level, mark, quoted or a time layout \
+                 such as %F %T",
             );
         }
     };

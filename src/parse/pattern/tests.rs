@@ -45,7 +45,7 @@ fn errors_point_at_the_column() {
         ("{a}{b:int}", 1, "literal text must follow"),
         ("é {a:number}", 6, "expected int"),
         ("{a:%Q} x", 4, "`%Q`"),
-        ("{a:%H:%M}", 4, "tells no day"),
+        ("{a:%Y %p}", 4, "tells neither day"),
         ("x } y", 3, r"`\}`"),
         ("{?{a} ", 7, "expected `?}`"),
         ("{a=[{b}", 8, "expected `]}`"),

@@ -158,6 +158,8 @@ impl Syslog {
         let sure = tagged
             && !found.host.is_empty()
             && Level::parse(&text[host]).is_none()
+            // `level=warn:` is no program.
+            && !text[found.service.clone()].contains(&b'=')
             && (!rfc3339 || !found.pid.is_empty());
         sure.then_some(())
     }

@@ -1,9 +1,14 @@
-//! logfmt: `level=info msg="hello world" took=12ms cached`.
+//! Keys with values: logfmt and LTSV.
 //!
-//! Keys are free. A bare value of digits is a number, `true` and `false` are
-//! booleans, a key without value is `true`, an empty value is empty text. Of
-//! equal keys the last wins. The keys that name a role (see
+//! logfmt (brandur.org/logfmt, pkg.go.dev/github.com/kr/logfmt):
+//! `level=info msg="hello world" took=12ms cached`. A bare value of digits is a
+//! number, `true` and `false` are booleans, a key without value is `true`, an
+//! empty value is empty text. LTSV is in [`ltsv`].
+//!
+//! Keys are free; of equal ones the last wins. The keys that name a role (see
 //! [`Role::aliases`]) are listed first.
+
+mod ltsv;
 
 use std::ops::Range;
 
@@ -30,6 +35,8 @@ struct Known {
     role: Option<(Role, usize)>,
     /// Columns that want the role.
     role_output: Option<Output>,
+    /// Whether it has another name than its key.
+    renamed: bool,
 }
 
 /// One `key=value` of the line being read.
@@ -46,11 +53,19 @@ impl Pair {
     const UNKNOWN: u8 = u8::MAX;
 }
 
-/// Reads logfmt lines.
-#[derive(Clone, Debug)]
-pub(super) struct Logfmt {
+/// How pairs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syntax {
+    Logfmt,
     /// For `auto`: every word must be a pair, with a key that looks like one.
-    strict: bool,
+    Strict,
+    Ltsv,
+}
+
+/// Reads lines of pairs.
+#[derive(Clone, Debug)]
+pub(super) struct Pairs {
+    syntax: Syntax,
     known: Box<[Known]>,
     /// The first known key of each bucket, and the next one after each key.
     buckets: Box<[u8; BUCKETS]>,
@@ -64,25 +79,35 @@ fn hash(key: &[u8]) -> u8 {
     mixed & (BUCKETS as u8 - 1)
 }
 
-impl Logfmt {
-    pub(super) fn build(needs: &Needs, defs: &mut Defs, strict: bool) -> Logfmt {
+impl Pairs {
+    pub(super) fn build(syntax: Syntax, needs: &Needs, defs: &mut Defs) -> Pairs {
         let aliases = Role::ALL
             .into_iter()
             .flat_map(|r| r.aliases().iter().copied());
         let wanted = needs.columns.iter().map(|n| n.path.dotted());
-        let mut keys: Vec<&str> = aliases.chain(wanted).filter(|k| !k.is_empty()).collect();
+        let renames: &[(&str, &str)] = match syntax {
+            Syntax::Ltsv => &ltsv::NAMES,
+            _ => &[],
+        };
+        let labels = renames.iter().map(|(label, _)| *label);
+        let keys = aliases.chain(wanted).chain(labels);
+        let mut keys: Vec<&str> = keys.filter(|k| !k.is_empty()).collect();
         keys.sort_unstable();
         keys.dedup();
         // Indices are bytes; a plan that wants more keys than that is not written by people.
         keys.truncate(usize::from(Pair::UNKNOWN));
         let known = keys.into_iter().map(|key| {
-            let role = role_of(key);
-            let role_output = role.map(|(role, _)| Output::new(key, Some(role), None, needs, defs));
+            let rename = renames.iter().find(|(label, _)| *label == key);
+            let name = rename.map_or(key, |(_, name)| name);
+            let role = role_of(name);
+            let role_output =
+                role.map(|(role, _)| Output::new(name, Some(role), None, needs, defs));
             Known {
                 key: key.into(),
-                output: Output::new(key, None, None, needs, defs),
+                output: Output::new(name, None, None, needs, defs),
                 role,
                 role_output,
+                renamed: rename.is_some(),
             }
         });
         let known: Box<[Known]> = known.collect();
@@ -92,8 +117,8 @@ impl Logfmt {
             let bucket = usize::from(hash(known.key.as_bytes()));
             next[i] = std::mem::replace(&mut buckets[bucket], i as u8);
         }
-        Logfmt {
-            strict,
+        Pairs {
+            syntax,
             known,
             buckets,
             next: next.into(),
@@ -123,7 +148,8 @@ impl Logfmt {
             }
             let has_value = at < end && text[at] == b'=';
             let key = &text[start..at];
-            if key.is_empty() || self.strict && !(has_value && is_plain_key(key)) {
+            if key.is_empty() || self.syntax == Syntax::Strict && !(has_value && is_plain_key(key))
+            {
                 return None;
             }
             let hash = hash(key);
@@ -210,6 +236,11 @@ impl Logfmt {
             if pair.known != Pair::UNKNOWN && roles.contains(&Some(i as u16)) {
                 continue;
             }
+            let known = self.known.get(usize::from(pair.known));
+            if let Some(known) = known.filter(|known| known.renamed) {
+                push_value(*pair, known.output.def(), out);
+                continue;
+            }
             let (start, end) = (pair.key.0 as usize, pair.key.1 as usize);
             out.push_field(Field::new(0, FieldKind::Key, start, end));
             push_value(*pair, Field::KEYED, out);
@@ -288,7 +319,7 @@ fn escapes(inside: &[u8]) -> FieldKind {
 }
 
 /// `-?(0|[1-9]\d*)(\.\d+)?` of at most [`DIGITS_MAX`] digits.
-fn is_number(value: &[u8]) -> bool {
+pub(super) fn is_number(value: &[u8]) -> bool {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     if digits.is_empty() || digits.len() > DIGITS_MAX + 1 || !digits[0].is_ascii_digit() {
         return false;
@@ -307,9 +338,12 @@ fn is_number(value: &[u8]) -> bool {
     }
 }
 
-impl Parser for Logfmt {
+impl Parser for Pairs {
     fn name(&self) -> &'static str {
-        "logfmt"
+        match self.syntax {
+            Syntax::Logfmt | Syntax::Strict => "logfmt",
+            Syntax::Ltsv => "ltsv",
+        }
     }
 
     fn parse_line(
@@ -319,7 +353,11 @@ impl Parser for Logfmt {
         row: usize,
         out: &mut Columns,
     ) -> bool {
-        let found = self.scan(text, line).is_some();
+        let found = match self.syntax {
+            Syntax::Ltsv => self.scan_ltsv(text, line),
+            Syntax::Logfmt | Syntax::Strict => self.scan(text, line),
+        };
+        let found = found.is_some();
         if found {
             self.emit(text, row, out);
         }

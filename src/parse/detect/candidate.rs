@@ -1,0 +1,141 @@
+//! The formats that a line may have, behind one type: each call is a jump by a
+//! small number rather than through a table of functions.
+
+use std::ops::Range;
+
+use super::super::Parser;
+use super::super::pairs::Pairs;
+use super::super::pattern::Pattern;
+use super::super::syslog::Syslog;
+use super::super::text::Text;
+use crate::event::Columns;
+
+/// A compiled candidate; each stream gets a copy.
+pub(in super::super) enum Stock {
+    Json,
+    Pattern(Pattern),
+    Syslog(Syslog),
+    /// Logfmt or LTSV.
+    Pairs(Pairs),
+    Text(Text),
+}
+
+impl Stock {
+    /// A copy for one stream.
+    pub(in super::super) fn parser(&self, json: impl Fn() -> Box<dyn Parser>) -> Candidate {
+        match self {
+            Stock::Json => Candidate::Json(json()),
+            Stock::Pattern(parser) => Candidate::Pattern(parser.clone()),
+            Stock::Syslog(parser) => Candidate::Syslog(parser.clone()),
+            Stock::Pairs(parser) => Candidate::Pairs(parser.clone()),
+            Stock::Text(parser) => Candidate::Text(parser.clone()),
+        }
+    }
+}
+
+/// A format that a line may have.
+pub(in super::super) enum Candidate {
+    Json(Box<dyn Parser>),
+    Pattern(Pattern),
+    Syslog(Syslog),
+    Pairs(Pairs),
+    Text(Text),
+}
+
+impl Candidate {
+    pub(super) fn parser(&mut self) -> &mut dyn Parser {
+        match self {
+            Candidate::Json(parser) => &mut **parser,
+            Candidate::Pattern(parser) => parser,
+            Candidate::Syslog(parser) => parser,
+            Candidate::Pairs(parser) => parser,
+            Candidate::Text(parser) => parser,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Candidate::Json(parser) => parser.name(),
+            Candidate::Pattern(parser) => parser.name(),
+            Candidate::Syslog(parser) => parser.name(),
+            Candidate::Pairs(parser) => parser.name(),
+            Candidate::Text(parser) => parser.name(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn parse_line(
+        &mut self,
+        text: &[u8],
+        line: Range<usize>,
+        row: usize,
+        out: &mut Columns,
+    ) -> bool {
+        match self {
+            Candidate::Json(parser) => {
+                // Other lines must not disturb what it learns of its own.
+                let first = text[line.clone()].iter().find(|b| !b.is_ascii_whitespace());
+                first == Some(&b'{') && parser.parse_line(text, line, row, out)
+            }
+            Candidate::Pattern(parser) => parser.parse_line(text, line, row, out),
+            Candidate::Syslog(parser) => parser.parse_line(text, line, row, out),
+            Candidate::Pairs(parser) => parser.parse_line(text, line, row, out),
+            Candidate::Text(parser) => parser.parse_line(text, line, row, out),
+        }
+    }
+
+    /// What a line says that this format reads: the more a format asks of a
+    /// line, the less likely it is to read one by accident. Plain text, which
+    /// asks nothing, is worth nothing.
+    pub(super) fn weight(&self) -> u32 {
+        match self {
+            // No other text is an object of JSON.
+            Candidate::Json(_) => 1000,
+            Candidate::Pattern(parser) => parser.weight(),
+            // As much as a template of time, host, tag and message.
+            Candidate::Syslog(_) => 20,
+            Candidate::Pairs(_) => 12,
+            Candidate::Text(_) => 0,
+        }
+    }
+
+    /// The bytes that its lines can begin with.
+    pub(super) fn firsts(&self) -> Firsts {
+        match self {
+            Candidate::Json(_) => Firsts::of(b"{ \t"),
+            Candidate::Pattern(parser) => parser.firsts(),
+            // A priority, or a time: a month's name or RFC 3339's digits.
+            Candidate::Syslog(_) => Firsts::where_(|b| b == b'<' || b.is_ascii_alphanumeric()),
+            Candidate::Pairs(_) | Candidate::Text(_) => Firsts::where_(|_| true),
+        }
+    }
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Firsts([u64; 4]);
+
+impl Firsts {
+    pub(in super::super) fn of(bytes: &[u8]) -> Firsts {
+        Firsts::where_(|b| bytes.contains(&b))
+    }
+
+    pub(in super::super) fn where_(holds: impl Fn(u8) -> bool) -> Firsts {
+        let mut set = Firsts::default();
+        for byte in 0..=u8::MAX {
+            if holds(byte) {
+                set.0[usize::from(byte / 64)] |= 1 << (byte % 64);
+            }
+        }
+        set
+    }
+
+    pub(in super::super) fn or(self, other: Firsts) -> Firsts {
+        Firsts(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    #[inline]
+    pub(super) fn contains(self, byte: u8) -> bool {
+        self.0[usize::from(byte / 64)] >> (byte % 64) & 1 == 1
+    }
+}

@@ -1,0 +1,305 @@
+//! Several formats for one stream: which one its lines have.
+//!
+//! The first lines decide. Every candidate tries them, and each line that it
+//! reads counts as much as the format asks of a line; the best is tried first
+//! from then on, and a stream of one format costs one try a line. A line that it
+//! does not read is read by the format that read the last such line, or the
+//! first of the others that can, so that interleaved formats are told apart
+//! line by line. Where many lines are not the stream's format, those of the
+//! next batch decide anew.
+//!
+//! Of the others only those are tried whose lines begin with the line's first
+//! byte, and those that begin with a time share its reading. Plain text takes any
+//! line, so it can never be sure: after a long run of it the other formats,
+//! but for JSON, are tried on some lines only, and on those that begin
+//! differently.
+
+mod candidate;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Parser;
+use crate::event::batch::trim_terminator;
+use crate::event::time::Layout;
+use crate::event::{Columns, Defs, Needs, Timestamp};
+pub(super) use candidate::{Candidate, Firsts, Stock};
+
+/// How many lines decide: enough that one odd line does not.
+const SAMPLE_LINES: usize = 16;
+/// What a line that is not the stream's format counts; one that is counts one
+/// back. Lines are decided anew when more than a fifth are not, …
+const MISS: u32 = 4;
+/// … and the count reaches this, which doubles each time that the answer is
+/// the same: interleaved formats are not decided again and again.
+const MISSES_MIN: u32 = 64;
+const MISSES_MAX: u32 = 1 << 16;
+/// After so many lines in a row that only plain text took, …
+const TEXT_RUN: u64 = 256;
+/// … the other formats are tried on one line in so many.
+const TEXT_SAMPLE: u64 = 32;
+
+/// A layout that some candidates' lines begin with: read once a line for all.
+struct Lead {
+    layout: Arc<Layout>,
+    reading: Reading,
+}
+
+/// What a line begins with.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// Nobody asked yet.
+    Unread,
+    /// No time.
+    Absent,
+    /// A time of so many bytes.
+    Time(Timestamp, usize),
+}
+
+/// Tries its candidates line by line.
+pub(super) struct Detect {
+    needs: Needs,
+    candidates: Box<[Candidate]>,
+    /// For each candidate, the bytes that its lines begin with.
+    firsts: Box<[Firsts]>,
+    /// For each candidate, the index in `leads` of what its lines begin with.
+    lead_of: Box<[Option<usize>]>,
+    leads: Box<[Lead]>,
+    /// The stream's format.
+    chosen: Option<usize>,
+    /// What read the last line that was not the stream's format.
+    second: Option<usize>,
+    /// What read the last line.
+    last: Option<usize>,
+    undecided: bool,
+    /// What the lines that decide count for each candidate, and how many they are.
+    totals: Box<[u32]>,
+    sampled: usize,
+    misses: u32,
+    misses_limit: u32,
+    /// Lines in a row that only plain text took.
+    text_run: u64,
+    /// What kind of byte the last of them began with.
+    text_first: u8,
+    observed: Timestamp,
+}
+
+impl Detect {
+    pub(super) fn new(candidates: Box<[Candidate]>, needs: &Needs) -> Detect {
+        let mut leads: Vec<Lead> = Vec::new();
+        let lead_of = candidates.iter().map(|candidate| {
+            let Candidate::Pattern(pattern) = candidate else {
+                return None;
+            };
+            let layout = pattern.lead()?;
+            let known = leads.iter().position(|l| l.layout == *layout);
+            Some(known.unwrap_or_else(|| {
+                leads.push(Lead {
+                    layout: layout.clone(),
+                    reading: Reading::Unread,
+                });
+                leads.len() - 1
+            }))
+        });
+        let lead_of = lead_of.collect();
+        Detect {
+            firsts: candidates.iter().map(Candidate::firsts).collect(),
+            lead_of,
+            leads: leads.into(),
+            chosen: None,
+            second: None,
+            last: None,
+            needs: needs.clone(),
+            undecided: true,
+            totals: vec![0; candidates.len()].into(),
+            candidates,
+            sampled: 0,
+            misses: 0,
+            misses_limit: MISSES_MIN,
+            text_run: 0,
+            text_first: 0,
+            observed: Timestamp(0),
+        }
+    }
+
+    /// Decides by the first lines of a batch, and those that decided before if
+    /// they were too few.
+    #[cold]
+    fn decide(&mut self, text: &[u8], ends: &[u32]) {
+        let mut scratch = Columns::default();
+        scratch.reset(&self.needs, 1, &Arc::default());
+        let mut start = 0;
+        for &end in ends.iter().take(SAMPLE_LINES - self.sampled) {
+            let line = trim_terminator(text, start..end as usize);
+            // Of an event of several lines the first tells its format.
+            let newline = memchr::memchr(b'\n', &text[line.clone()]);
+            let line = line.start..newline.map_or(line.end, |at| line.start + at);
+            start = end as usize;
+            self.sampled += 1;
+            self.forget();
+            for i in 0..self.candidates.len() {
+                let reads = match self.candidates[i] {
+                    // It learns of what it reads; its lines are no other's.
+                    Candidate::Json(_) => text[line.clone()].starts_with(b"{"),
+                    Candidate::Text(_) => false,
+                    _ => self.reads(i, text, &line, 0, &mut scratch),
+                };
+                if reads {
+                    self.totals[i] += self.candidates[i].weight();
+                }
+                scratch.reset_row(0);
+            }
+        }
+        let best = self.totals.iter().copied().max().filter(|&best| best > 0);
+        // Of equals the first, which is the more particular one.
+        let chosen = best.and_then(|best| self.totals.iter().position(|&total| total == best));
+        self.misses = 0;
+        self.misses_limit = if chosen == self.chosen {
+            (self.misses_limit * 2).min(MISSES_MAX)
+        } else {
+            MISSES_MIN
+        };
+        self.chosen = chosen;
+        self.second = None;
+        self.undecided = false;
+    }
+
+    /// Forgets what the last line began with.
+    fn forget(&mut self) {
+        for lead in &mut self.leads {
+            lead.reading = Reading::Unread;
+        }
+    }
+
+    /// Whether candidate `i` reads the line, into row `row`.
+    fn reads(
+        &mut self,
+        i: usize,
+        text: &[u8],
+        line: &Range<usize>,
+        row: usize,
+        out: &mut Columns,
+    ) -> bool {
+        let first = text[line.clone()].first().copied().unwrap_or(b'\n');
+        self.firsts[i].contains(first)
+            && self.may_be(i, &text[line.clone()])
+            && self.candidates[i].parse_line(text, line.clone(), row, out)
+    }
+
+    /// Whether the line may be candidate `i`'s, by the time it begins with.
+    fn may_be(&mut self, i: usize, line: &[u8]) -> bool {
+        let Some(lead) = self.lead_of[i] else {
+            return true;
+        };
+        let Lead { layout, reading } = &mut self.leads[lead];
+        if let Reading::Unread = reading {
+            let found = layout.parse_prefix_in(line, self.observed);
+            *reading = found.map_or(Reading::Absent, |(time, len)| Reading::Time(time, len));
+        }
+        let Reading::Time(time, len) = *reading else {
+            return false;
+        };
+        if let Candidate::Pattern(pattern) = &mut self.candidates[i] {
+            pattern.set_lead(&line[..len], time);
+        }
+        true
+    }
+
+    /// Reads a line that is not the stream's format.
+    fn read_other(
+        &mut self,
+        text: &[u8],
+        line: &Range<usize>,
+        row: usize,
+        out: &mut Columns,
+    ) -> bool {
+        self.forget();
+        let first = kind_of(text[line.clone()].first().copied());
+        let sampled = self.text_run < TEXT_RUN
+            || self.text_run.is_multiple_of(TEXT_SAMPLE)
+            || first != self.text_first;
+        let second = self.second.filter(|_| sampled);
+        for i in second.into_iter().chain(0..self.candidates.len()) {
+            let always = matches!(self.candidates[i], Candidate::Json(_) | Candidate::Text(_));
+            if Some(i) != self.chosen && (sampled || always) && self.reads(i, text, line, row, out)
+            {
+                self.took(i, first);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Notes that candidate `i`, which is not the stream's format, took a line.
+    fn took(&mut self, i: usize, first: u8) {
+        self.last = Some(i);
+        if let Candidate::Text(_) = self.candidates[i] {
+            self.text_run += 1;
+            self.text_first = first;
+            // Lines of plain text are in streams of every format.
+            if self.chosen.is_none() {
+                return;
+            }
+        } else {
+            self.text_run = 0;
+            self.second = Some(i);
+        }
+        self.misses += MISS;
+        if self.misses >= self.misses_limit {
+            self.undecided = true;
+            self.sampled = 0;
+            self.totals.fill(0);
+        }
+    }
+}
+
+/// What kind of byte a line begins with: digits and letters are alike among
+/// themselves.
+fn kind_of(first: Option<u8>) -> u8 {
+    match first {
+        Some(b'0'..=b'9') => b'0',
+        Some(b'a'..=b'z' | b'A'..=b'Z') => b'a',
+        other => other.unwrap_or_default(),
+    }
+}
+
+impl Parser for Detect {
+    fn name(&self) -> &'static str {
+        self.last
+            .map_or("auto", |last| self.candidates[last].name())
+    }
+
+    fn begin(&mut self, observed: Timestamp) {
+        self.observed = observed;
+        // A stream that begins slowly is decided by several batches.
+        self.undecided |= self.sampled < SAMPLE_LINES;
+        for candidate in &mut self.candidates {
+            candidate.parser().begin(observed);
+        }
+    }
+
+    fn learn(&mut self, text: &[u8], ends: &[u32]) -> Option<Arc<Defs>> {
+        if self.undecided {
+            self.decide(text, ends);
+        }
+        None
+    }
+
+    fn parse_line(
+        &mut self,
+        text: &[u8],
+        line: Range<usize>,
+        row: usize,
+        out: &mut Columns,
+    ) -> bool {
+        if let Some(chosen) = self.chosen
+            && self.candidates[chosen].parse_line(text, line.clone(), row, out)
+        {
+            self.last = self.chosen;
+            self.misses = self.misses.saturating_sub(1);
+            self.text_run = 0;
+            return true;
+        }
+        self.read_other(text, &line, row, out)
+    }
+}

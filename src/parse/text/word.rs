@@ -1,0 +1,198 @@
+//! Whether a word is meant as a level.
+//!
+//! `ERROR` is one nearly everywhere at the head of a line, `error` only where
+//! a column, a bracket or a colon says so, `E` only next to a time or in
+//! brackets. A message may use all of these words.
+
+use std::ops::Range;
+
+use crate::event::Level;
+
+/// What stands around a word.
+pub(super) struct Around {
+    /// The byte before, 0 at the beginning of the line.
+    pub(super) before: u8,
+    /// The byte behind, 0 at the end of the line.
+    pub(super) after: u8,
+    /// How many words come before it.
+    pub(super) nth: usize,
+    /// Whether it is alone in brackets or in a column.
+    pub(super) enclosed: bool,
+    /// How many words, but for numbers, stand between the time and it.
+    pub(super) since_time: Option<usize>,
+    /// Whether a key such as `level=` stands before it.
+    pub(super) keyed: bool,
+}
+
+/// The longest word that is a level, with a digit behind it.
+const LEVEL_BYTES_MAX: usize = 14;
+
+/// Words that are levels and mostly nothing else, in the letters of a shout.
+const PLAIN: [&str; 22] = [
+    "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL", "SEVERE",
+    "TRC", "DBG", "INF", "WRN", "ERR", "FTL", "CRIT", "EMERG", "ALERT", "VERBOSE", "PANIC", "FINE",
+];
+
+/// Those of them that are levels in small letters too, next to a time.
+const SMALL: [&str; 14] = [
+    "trace", "debug", "info", "notice", "warn", "warning", "error", "fatal", "critical", "inf",
+    "wrn", "dbg", "trc", "err",
+];
+
+/// Keys whose value is a level.
+const KEYS: [&str; 8] = [
+    "level",
+    "lvl",
+    "severity",
+    "loglevel",
+    "log_level",
+    "levelname",
+    "sev",
+    "priority",
+];
+
+/// What ends a word.
+pub(super) fn is_delimiter(byte: u8) -> bool {
+    byte <= b' '
+        || matches!(
+            byte,
+            b'[' | b']'
+                | b'('
+                | b')'
+                | b'<'
+                | b'>'
+                | b'{'
+                | b'}'
+                | b'|'
+                | b','
+                | b';'
+                | b':'
+                | b'"'
+                | b'\''
+                | b'='
+                | b'/'
+        )
+}
+
+/// Whether a time can begin with this byte: a digit, or the first letter of a
+/// month or weekday.
+pub(super) fn begins_time(byte: u8) -> bool {
+    byte.is_ascii_digit()
+        || matches!(
+            byte,
+            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W'
+        )
+}
+
+/// The bracket that closes another.
+pub(super) fn closing(open: u8) -> Option<u8> {
+    match open {
+        b'[' => Some(b']'),
+        b'(' => Some(b')'),
+        b'<' => Some(b'>'),
+        b'{' => Some(b'}'),
+        _ => None,
+    }
+}
+
+/// Whether `head` ends in a key whose value is a level: `level=`, `"level":"`,
+/// `severity: `.
+pub(super) fn has_key(head: &[u8]) -> bool {
+    let Some((value, rest)) = head
+        .split_last_chunk::<1>()
+        .map(|(rest, last)| (last[0], rest))
+    else {
+        return false;
+    };
+    if !matches!(value, b'=' | b':' | b'"' | b' ') {
+        return false;
+    }
+    let mut key = rest;
+    if value != b'=' {
+        // At most `": "` lies between a key and its value.
+        let signs = |b: &u8| matches!(b, b'"' | b' ' | b':' | b'=');
+        let count = head.iter().rev().take(5).take_while(|b| signs(b)).count();
+        key = &head[..head.len() - count];
+        if !head[key.len()..].iter().any(|b| matches!(b, b':' | b'=')) {
+            return false;
+        }
+    }
+    KEYS.iter().any(|name| {
+        let start = key.len().checked_sub(name.len());
+        start.is_some_and(|start| {
+            key[start..].eq_ignore_ascii_case(name.as_bytes())
+                && (start == 0 || !key[start - 1].is_ascii_alphanumeric())
+        })
+    })
+}
+
+/// The level that a number after a key tells.
+pub(super) fn number(text: &[u8], span: &Range<usize>, around: &Around) -> Option<Level> {
+    let digits = &text[span.clone()];
+    if !around.keyed || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Level::parse(digits)
+}
+
+/// Whether `word` may be a level at the beginning of a line, if a time follows.
+pub(super) fn may_be_level(word: &[u8]) -> bool {
+    is_letter(word)
+        || (word.len() > 1 && Level::parse(word).is_some() && word[0].is_ascii_alphabetic())
+}
+
+fn is_letter(word: &[u8]) -> bool {
+    matches!(
+        word,
+        [b'T' | b'V' | b'D' | b'I' | b'N' | b'W' | b'E' | b'C' | b'F']
+    )
+}
+
+/// Whether a word is meant as a level.
+pub(super) fn is_level(word: &[u8], around: &Around) -> bool {
+    if word.len() > LEVEL_BYTES_MAX || !word[0].is_ascii_alphabetic() {
+        return false;
+    }
+    if word.len() == 1 {
+        let spaced = matches!(
+            around.after,
+            b' ' | b'\t' | b'/' | b'|' | b':' | b',' | b']'
+        );
+        let apart = around.enclosed && (around.since_time.is_some() || around.nth == 0);
+        let next = around.since_time == Some(0) && spaced;
+        return is_letter(word) && (apart || next || around.keyed);
+    }
+    if Level::parse(word).is_none() {
+        return false;
+    }
+    if around.enclosed || around.keyed {
+        return true;
+    }
+    // `[error code]` and `error=5` are something else.
+    let ended = matches!(
+        around.after,
+        0 | b' ' | b'\t' | b':' | b'|' | b',' | b';' | b']' | b')' | b'>' | b'}' | b'/'
+    );
+    if !ended || around.before == b'=' || around.before == b'/' {
+        return false;
+    }
+    let near = around.nth == 0 || around.since_time == Some(0);
+    let told = matches!(around.after, b':' | b'|') || around.before == b'|';
+    if is_shouted(word) {
+        let plain = PLAIN.iter().any(|p| p.as_bytes() == word.trim_ascii_end());
+        // A digit of its own: `DEBUG1`.
+        let graded = word[word.len() - 1].is_ascii_digit();
+        let in_head = around.nth < 4 || around.since_time.is_some_and(|words| words < 8);
+        return near || (plain || graded || told) && in_head;
+    }
+    let small = SMALL
+        .iter()
+        .any(|s| s.as_bytes().eq_ignore_ascii_case(word));
+    let in_head = near || around.since_time.is_some_and(|words| words < 4);
+    (told && in_head) || (small && around.since_time == Some(0))
+}
+
+fn is_shouted(word: &[u8]) -> bool {
+    word.iter()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
