@@ -38,9 +38,10 @@ rules and the encoders that a run would use.
 
 With -o json, one object a line with the keys line, truncated, source, scheme,
 metadata, format {name, detected, confidence, also}, fields [{name, value, type,
-span}], roles [{name, value, from, field}], routes [{name, when, to, continue,
+span}], roles [{name, value, from, field}], edits [{field, from, to}], routes [{name, when, to, continue,
 verdict, taken_by, terms [{term, holds, saw [{field, reads, text, value}]}]}],
-outcome (sent, dropped, unrouted), sinks [{name, scheme, route, encoding, output}].";
+outcome (sent, dropped, unrouted), sinks [{name, scheme, route, edits, encoding,
+output}], left_out [sink].";
 
 /// tflog routes logs: event streams in, rules, files and services out.
 #[derive(Parser, Debug)]
@@ -156,8 +157,8 @@ A test is a line, and just the sinks that get it, with fields to look at there:
       expect: { alerts: { level: error, message: boom }, archive: {} }
     - { source: app, input: '{\"path\":\"/healthz\"}', expect: {} }    # dropped
 
-Names mean what they mean in rules; null is a field that is not there. Nothing is
-sent. Exit status: 0 all passed, 1 some failed, 2 wrong usage or config.")]
+Names mean what they mean in rules; null is a field that is not there. Verbs of
+`with` are done, but for sample, limit and dedupe. Nothing is sent. Exit status: 0 all passed, 1 some failed, 2 wrong usage or config.")]
     Test(Test),
     /// Print the configuration's JSON schema
     Schema,

@@ -30,7 +30,8 @@ fn run(arguments: &Test) -> Result<u8, u8> {
         config: arguments.config.clone(),
         ..Options::default()
     };
-    let loaded = setup::load_or_say(&setup::inputs(&options, setup::environment()))?;
+    let mut loaded = setup::load_or_say(&setup::inputs(&options, setup::environment()))?;
+    unsampled(&mut loaded.config);
     let config = &loaded.config;
     if config.tests.is_empty() {
         say("tflog: the config has no `tests:`\n  help: tflog test --help shows how to write one");
@@ -69,6 +70,21 @@ fn run(arguments: &Test) -> Result<u8, u8> {
     }
     let code = print(&text);
     Ok(if failed > 0 { EXIT_FAILURE } else { code })
+}
+
+/// Takes out of `with` lists what lets only some events through: a test is
+/// about where events go that do.
+fn unsampled(config: &mut Config) {
+    let sources = config.sources.iter_mut().map(|source| &mut source.with);
+    let routes = config
+        .routes
+        .iter_mut()
+        .flatten()
+        .map(|route| &mut route.with);
+    let sinks = config.sinks.iter_mut().map(|sink| &mut sink.with);
+    for list in sources.chain(routes).chain(sinks) {
+        list.retain(|item| !matches!(item.verb.value.as_str(), "sample" | "limit" | "dedupe"));
+    }
 }
 
 /// Runs the test at place `at`.
@@ -132,7 +148,7 @@ fn failure(
             );
             continue;
         }
-        let unmet = explainer.unmet(at, place);
+        let unmet = explainer.unmet(at, place, &sink.value);
         if !unmet.is_empty() {
             let _ = writeln!(diff, "      {}", sink.value);
             unmet.iter().for_each(|unmet| diff.push_str(&fields(unmet)));

@@ -129,6 +129,13 @@ impl Lists {
         }
     }
 
+    /// Forgets who is to hear of it: the batch at hand goes nowhere.
+    pub(super) fn forget(&mut self) {
+        if let Some(work) = &mut self.work {
+            drop(work.take_hooks());
+        }
+    }
+
     /// Runs the source's list on a batch that was just parsed. The rows that
     /// are left; `None` if there is no list.
     pub(super) fn before_routes(

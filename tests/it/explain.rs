@@ -51,14 +51,24 @@ fn routes() -> impl Strategy<Value = Vec<(usize, u8, bool)>> {
 /// A config of these routes with files as sinks, in `dir`.
 fn config(dir: &str, multiline: bool, routes: &[(usize, u8, bool)]) -> String {
     let how = if multiline { "auto" } else { "off" };
-    let mut text = format!("sources: {{ app: {{ url: stdin, multiline: {how} }} }}\nroutes:\n");
+    let with = if multiline {
+        "[]"
+    } else {
+        "[{ set: { seen: yes }, when: exists(a) }]"
+    };
+    let mut text =
+        format!("sources: {{ app: {{ url: stdin, multiline: {how}, with: {with} }} }}\nroutes:\n");
     for (rule, to, go_on) in routes {
         let to = match to {
             0 => "drop: true".to_owned(),
             1 => "to: [json, raw]".to_owned(),
-            2 => format!("to: logfmt, continue: {go_on}"),
-            3 => format!("to: [ecs, json], continue: {go_on}"),
-            _ => format!("to: raw, continue: {go_on}"),
+            2 => {
+                format!("to: logfmt, continue: {go_on}, with: [{{ set: {{ env: '{{level}}' }} }}]")
+            }
+            3 => format!("to: [ecs, json], continue: {go_on}, with: [{{ rename: {{ a: z }} }}]"),
+            _ => format!(
+                "to: raw, continue: {go_on}, with: [{{ redact: [ipv4] }}, {{ remove: [b] }}]"
+            ),
         };
         let _ = writeln!(text, "  - {{ when: '{}', {to} }}", RULES[*rule]);
     }

@@ -9,7 +9,6 @@ use crate::event::time::Timestamp;
 use crate::event::{Batch, Column, ColumnKind, Columns, Level, Needs, Path, Role};
 use crate::parse::Formats;
 use crate::route::text_at;
-use crate::sink::Part;
 use crate::sink::encode::{Encoder, Options};
 
 /// Fields that are shown of one event; what has more is no log line.
@@ -120,13 +119,10 @@ fn typed(column: &Column) -> Option<String> {
 }
 
 /// The fields of a batch's one event, whose line has the format `format`.
-pub(super) fn fields(batch: &std::sync::Arc<Batch>, format: &str) -> Vec<FieldSeen> {
+pub(super) fn fields(batch: &Batch, format: &str) -> Vec<FieldSeen> {
     let mut found = Vec::new();
     let failed = batch.columns().failed().contains(0);
-    if let Some(serde_json::Value::Object(tree)) = as_json(batch) {
-        let mut parts = Vec::new();
-        collect(&mut parts, &tree, &mut found);
-    }
+    flatten(batch, &mut found);
     let mut needs = super::fields_only();
     let slots: Vec<_> = found
         .iter()
@@ -142,7 +138,7 @@ pub(super) fn fields(batch: &std::sync::Arc<Batch>, format: &str) -> Vec<FieldSe
             cells[0].is_present().then(|| cells[0].range())
         });
         FieldSeen {
-            name: path.to_string().trim_start_matches('.').to_owned(),
+            name: name(&path),
             value,
             span,
         }
@@ -150,15 +146,49 @@ pub(super) fn fields(batch: &std::sync::Arc<Batch>, format: &str) -> Vec<FieldSe
     each.collect()
 }
 
-fn as_json(batch: &std::sync::Arc<Batch>) -> Option<serde_json::Value> {
-    let mut encoder = Encoder::build("json", Options::default(), &mut Needs::default()).ok()?;
-    let part = Part {
-        batch: batch.clone(),
-        rows: crate::event::Rows::All,
+/// A change that a `with` list made to a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The field.
+    pub field: String,
+    /// What it was; none if it was not there.
+    pub from: Option<serde_json::Value>,
+    /// What it is; none if it is gone.
+    pub to: Option<serde_json::Value>,
+}
+
+/// What is different in the one event of `after`.
+pub(super) fn changes(before: &Batch, after: &Batch) -> Vec<Change> {
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    flatten(before, &mut old);
+    flatten(after, &mut new);
+    let find = |all: &[(Path, serde_json::Value)], path: &Path| {
+        let found = all.iter().find(|(known, _)| known == path);
+        found.map(|(_, value)| value.clone())
     };
+    let added = new.iter().filter(|(path, _)| find(&old, path).is_none());
+    let changes = old.iter().chain(added).map(|(path, _)| Change {
+        field: name(path),
+        from: find(&old, path),
+        to: find(&new, path),
+    });
+    changes.filter(|change| change.from != change.to).collect()
+}
+
+fn name(path: &Path) -> String {
+    path.to_string().trim_start_matches('.').to_owned()
+}
+
+/// The fields that JSON output would have.
+fn flatten(batch: &Batch, found: &mut Vec<(Path, serde_json::Value)>) {
+    let encoder = Encoder::build("json", Options::default(), &mut Needs::default());
     let mut output = Vec::new();
-    encoder.encode(&part, &mut output);
-    serde_json::from_slice(&output).ok()
+    if let Ok(mut encoder) = encoder {
+        encoder.encode_row(batch, 0, &mut output);
+    }
+    if let Ok(serde_json::Value::Object(tree)) = serde_json::from_slice(&output) {
+        collect(&mut Vec::new(), &tree, found);
+    }
 }
 
 /// As deep as JSON may be nested at all, which the parser has checked.

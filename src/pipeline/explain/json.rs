@@ -7,14 +7,16 @@
 //! | `format` | `name`, `detected`, `confidence` (`certain high medium low failed`), `also` |
 //! | `fields` | `name`, `value`, `type`, `span` (bytes of the line, or null) |
 //! | `roles` | `name`, `value`, `from` (`field metadata format`), `field` |
+//! | `edits` | what the source's `with` changed: `field`, `from`, `to` (null: not there) |
 //! | `routes` | `name`, `when`, `to` (null: drops), `continue`, `verdict` (`match no_match taken other_source filtered_out`), `taken_by`, `terms` |
 //! | `terms` | `term`, `holds`, `saw`: `field`, `reads` (`level number duration size time text`), `text`, `value`; null where there is none |
 //! | `outcome` | `sent`, `dropped`, `unrouted` |
-//! | `sinks` | `name`, `scheme`, `route`, `encoding`, `output` |
+//! | `sinks` | `name`, `scheme`, `route`, `edits` (of the route and the sink), `encoding`, `output` |
+//! | `left_out` | sinks that a `with` list kept it from |
 
 use serde_json::{Map, Value, json};
 
-use super::{Confidence, Explanation, FieldSeen, Origin, RoleSeen, RouteSeen};
+use super::{Change, Confidence, Explanation, FieldSeen, Origin, RoleSeen, RouteSeen};
 use crate::event::{ColumnKind, Timestamp};
 use crate::route::{Seen, State, TermVerdict, Typed};
 
@@ -29,6 +31,7 @@ impl Explanation {
         let sinks = self.sinks.iter().map(|copy| {
             json!({
                 "name": copy.sink, "scheme": copy.scheme, "route": copy.route,
+                "edits": copy.edits.iter().map(change).collect::<Vec<_>>(),
                 "encoding": copy.encoding, "output": text(&copy.output),
             })
         });
@@ -44,9 +47,11 @@ impl Explanation {
             },
             "fields": self.fields.iter().map(field).collect::<Vec<_>>(),
             "roles": self.roles.iter().map(role).collect::<Vec<_>>(),
+            "edits": self.edits.iter().map(change).collect::<Vec<_>>(),
             "routes": self.routes.iter().map(|r| self.route_json(r)).collect::<Vec<_>>(),
             "outcome": self.outcome(),
             "sinks": sinks.collect::<Vec<_>>(),
+            "left_out": self.left_out,
         })
     }
 
@@ -56,11 +61,17 @@ impl Explanation {
         let matched = |route: &RouteSeen| route.verdict.state == State::Matched;
         if !self.sinks.is_empty() {
             "sent"
-        } else if self.routes.iter().any(matched) {
+        } else if self.routes.iter().any(matched) || self.is_left_out() {
             "dropped"
         } else {
             "unrouted"
         }
+    }
+
+    /// Whether a filter or the source's `with` list took it out before all routes.
+    pub(super) fn is_left_out(&self) -> bool {
+        let out = |route: &RouteSeen| route.verdict.state == State::FilteredOut;
+        self.routes.iter().any(out)
     }
 
     fn route_json(&self, route: &RouteSeen) -> Value {
@@ -123,6 +134,10 @@ fn field(field: &FieldSeen) -> Value {
     json!({
         "name": field.name, "value": field.value, "type": field.type_name(), "span": span,
     })
+}
+
+fn change(change: &Change) -> Value {
+    json!({ "field": change.field, "from": change.from, "to": change.to })
 }
 
 fn role(role: &RoleSeen) -> Value {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::Plan;
 use super::lanes::Lanes;
+use super::with::Lists;
 use crate::event::{Batch, Chunk, Needs, Pool, Rows, Stream, Timestamp};
 use crate::parse::Formats;
 use crate::parse::json::Json;
@@ -21,8 +22,9 @@ use crate::route::{
 };
 use crate::sink::Part;
 use crate::sink::encode::Encoder;
+use crate::telemetry::Transfer;
 use fields::Roles;
-pub use fields::{FieldSeen, Origin, RoleSeen};
+pub use fields::{Change, FieldSeen, Origin, RoleSeen};
 pub use text::Style;
 
 /// What a plan has to keep so that it can be explained.
@@ -56,13 +58,16 @@ pub struct Explainer {
     others: Vec<(&'static str, Formats)>,
     routed: Routed,
     pool: Arc<Pool>,
-    last: Option<Arc<Batch>>,
+    transfer: Transfer,
+    /// By sink: what it gets of the event explained last.
+    last: Vec<Option<Arc<Batch>>>,
 }
 
 struct SourceLane {
     name: String,
     scheme: String,
     lanes: Lanes,
+    lists: Lists,
     stream: Arc<Stream>,
 }
 
@@ -83,10 +88,14 @@ pub struct Explanation {
     pub roles: Vec<RoleSeen>,
     /// What the source says of the stream.
     pub meta: Vec<(String, String)>,
+    /// What the source's `with` list changed.
+    pub edits: Vec<Change>,
     /// What each route did with it.
     pub routes: Vec<RouteSeen>,
     /// The sinks that get it.
     pub sinks: Vec<Copy>,
+    /// The sinks that would, if a `with` list had not taken the event out.
+    pub left_out: Vec<String>,
 }
 
 /// How a line was parsed.
@@ -133,7 +142,7 @@ pub struct RouteSeen {
 }
 
 /// A copy of the event at one sink.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Copy {
     /// The sink.
     pub sink: String,
@@ -141,6 +150,8 @@ pub struct Copy {
     pub scheme: String,
     /// The route that sends it there.
     pub route: String,
+    /// What the `with` lists of the route and the sink changed.
+    pub edits: Vec<Change>,
     /// How it is written.
     pub encoding: &'static str,
     /// What is written.
@@ -187,6 +198,7 @@ impl Explainer {
                 stream: stream(at, usual_meta(&scheme)),
                 scheme,
                 lanes: Lanes::new(planned.formats),
+                lists: plan.with.lists(at),
             }
         });
         Explainer {
@@ -197,7 +209,8 @@ impl Explainer {
             others: others(),
             routed: Routed::default(),
             pool: Arc::default(),
-            last: None,
+            transfer: Transfer::default(),
+            last: Vec::new(),
         }
     }
 
@@ -259,37 +272,64 @@ impl Explainer {
         let mut batch = Batch::new(lane.stream.clone(), 0, observed, chunk, self.pool.clone());
         lane.lanes.parse(&mut batch);
         let found = lane.lanes.format(&lane.stream);
-        self.table.route(source, &batch, &mut self.routed);
-        let batch = Arc::new(batch);
         let parse = &self.explained.parses[source];
-        let format = self.format(parse, found, &batch);
         let fields = fields::fields(&batch, reread(parse, found));
+        let text = batch.line(0).to_vec();
+        let format = self.format(parse, found, &batch);
+        let roles = self.explained.roles.see(&batch, &fields);
+        let as_read = batch.copy_rows(&Rows::All);
+        let lane = &mut self.sources[source];
+        let left = lane.lists.before_routes(&mut batch, &mut self.transfer);
+        let is_out = left.is_some_and(crate::event::Bits::none);
+        self.table
+            .route_rows(source, &batch, left, &mut self.routed);
+        let chosen: Vec<bool> = self.routed.sinks.iter().map(|s| s.contains(0)).collect();
+        lane.lists
+            .behind_routes(&batch, &mut self.routed, &mut self.transfer, &mut self.last);
+        lane.lists.forget();
+        let batch = Arc::new(batch);
+        let edits = if is_out {
+            Vec::new()
+        } else {
+            fields::changes(&as_read, &batch)
+        };
         let lane = &self.sources[source];
-        let verdicts = self.explained.judge.judge(source, &batch, &self.routed);
+        let mut verdicts = self.explained.judge.judge(source, &batch, &self.routed);
+        if is_out {
+            let reached = verdicts
+                .iter_mut()
+                .filter(|v| v.state != State::OtherSource);
+            reached.for_each(|verdict| verdict.state = State::FilteredOut);
+        }
         let routes: Vec<_> = verdicts.into_iter().map(|v| self.route(v)).collect();
         let meta = lane.stream.meta.iter();
-        self.last = Some(batch.clone());
+        let meta = meta.map(|(n, v)| (n.to_string(), v.to_string())).collect();
+        let source = (lane.name.clone(), lane.scheme.clone());
+        let gone = (0..chosen.len()).filter(|&k| chosen[k] && !self.routed.sinks[k].contains(0));
         Explanation {
-            line: batch.line(0).to_vec(),
+            line: text,
             truncated: !batch.truncated().is_empty(),
-            source: (lane.name.clone(), lane.scheme.clone()),
+            source,
             format,
-            roles: self.explained.roles.see(&batch, &fields),
+            roles,
             fields,
-            meta: meta.map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+            meta,
+            edits,
+            left_out: gone.map(|k| self.sinks[k].0.clone()).collect(),
             sinks: self.copies(&batch, &routes),
             routes,
         }
     }
 
-    /// What the test at place `test` expects of the sink that it names at place
-    /// `sink`, and the event explained last does not have.
+    /// What the test at place `test` expects of `sink`, which it names at place
+    /// `named`, and the event explained last does not have there.
     #[must_use]
-    pub fn unmet(&self, test: usize, sink: usize) -> Vec<Unmet> {
-        let Some(batch) = &self.last else {
+    pub fn unmet(&self, test: usize, named: usize, sink: &str) -> Vec<Unmet> {
+        let place = self.sinks().position(|name| name == sink);
+        let Some(batch) = place.and_then(|place| self.last[place].as_ref()) else {
             return Vec::new();
         };
-        let expected = self.explained.expected[test][sink].iter();
+        let expected = self.explained.expected[test][named].iter();
         expected.filter_map(|each| each.unmet(batch)).collect()
     }
 
@@ -322,8 +362,9 @@ impl Explainer {
             };
             let route = routes.iter().find(sends);
             let encoder = &mut self.explained.encoders[at];
+            let own = self.last[at].get_or_insert_with(|| batch.clone());
             let part = Part {
-                batch: batch.clone(),
+                batch: own.clone(),
                 rows: Rows::All,
             };
             let mut output = Vec::new();
@@ -335,6 +376,7 @@ impl Explainer {
                 sink: name.clone(),
                 scheme: scheme.clone(),
                 route: route.map_or_else(String::new, |route| route.name.clone()),
+                edits: fields::changes(batch, own),
                 encoding: encoder.name(),
                 output,
             });

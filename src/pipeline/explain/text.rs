@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::json::{reads, rfc3339};
-use super::{Confidence, Explanation, FieldSeen, FormatSeen, Origin, RoleSeen, RouteSeen};
+use super::{Change, Confidence, Explanation, FieldSeen, FormatSeen, Origin, RoleSeen, RouteSeen};
 use crate::route::{Seen, State, TermVerdict, Typed};
 
 /// Longest name that others are aligned with.
@@ -75,6 +75,10 @@ impl Explanation {
         head(&mut out, "format", &format(&self.format));
         push(&mut out, &style.paint(Ink::Bold, "fields"));
         self.fields_text(style, &mut out);
+        if !self.edits.is_empty() {
+            push(&mut out, &style.paint(Ink::Bold, "edits of the source"));
+            diff(&self.edits, "  ", style, &mut out);
+        }
         push(&mut out, &style.paint(Ink::Bold, "routes"));
         self.routes_text(style, &mut out);
         push(&mut out, &style.paint(Ink::Bold, "sinks"));
@@ -171,7 +175,7 @@ impl Explanation {
             State::Missed => String::new(),
             State::Taken { by } => format!(" (not reached: {} took it)", self.routes[by].name),
             State::OtherSource => format!(" (not for events of {})", self.source.0),
-            State::FilteredOut => " (not reached: the filter left it out)".to_owned(),
+            State::FilteredOut => " (not reached: taken out before)".to_owned(),
         }
     }
 
@@ -181,15 +185,41 @@ impl Explanation {
             let how = format!("({}, {}, by {})", copy.scheme, copy.encoding, copy.route);
             let how = style.paint(Ink::Dim, &how);
             let output = copy.output.strip_suffix(b"\n").unwrap_or(&copy.output);
+            push(out, &format!("  {:<width$}  {how}", copy.sink));
+            diff(&copy.edits, "    ", style, out);
+            push(out, &format!("    {}", shown(output)));
+        }
+        for sink in &self.left_out {
             push(
                 out,
-                &format!("  {:<width$}  {how}\n    {}", copy.sink, shown(output)),
+                &format!("  {sink:<width$}  not sent: a `with` list takes it out"),
             );
         }
         match self.outcome() {
-            "dropped" => push(out, "  none: it is dropped, as a route says"),
+            "dropped" if self.is_left_out() => {
+                push(
+                    out,
+                    "  none: the `with` of the source, or a filter, takes it out",
+                );
+            }
+            "dropped" if self.left_out.is_empty() => {
+                push(out, "  none: it is dropped, as a route says");
+            }
             "unrouted" => push(out, "  none: no route matched"),
             _ => {}
+        }
+    }
+}
+
+/// Changes as a diff.
+fn diff(changes: &[Change], indent: &str, style: Style, out: &mut String) {
+    for change in changes {
+        for (mark, ink, value) in [("-", Ink::Bad, &change.from), ("+", Ink::Good, &change.to)] {
+            if let Some(value) = value {
+                let value = shown(value.to_string().as_bytes());
+                let line = style.paint(ink, &format!("{mark} {}: {value}", change.field));
+                push(out, &format!("{indent}{line}"));
+            }
         }
     }
 }
