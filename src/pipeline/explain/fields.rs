@@ -218,7 +218,10 @@ fn read(formats: &Formats, batch: &Batch) -> Columns {
     columns
 }
 
-/// Whether a format reads the batch's one line.
+/// Whether a format reads the batch's one line, in a way of its own.
 pub(super) fn reads(formats: &Formats, batch: &Batch) -> bool {
-    !read(formats, batch).failed().contains(0)
+    let columns = read(formats, batch);
+    // Formats whose lines can be JSON too read a JSON line just as `json` does.
+    let same = columns.json().contains(0) && batch.columns().json().contains(0);
+    !columns.failed().contains(0) && !same
 }

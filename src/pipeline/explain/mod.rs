@@ -420,7 +420,16 @@ fn reread<'a>(parse: &'a str, found: &'a str) -> &'a str {
 /// The formats that a line could be mistaken for: not those that take any
 /// line, nor those that are another's by a second name.
 fn others() -> Vec<(&'static str, Formats)> {
-    const TAKE_ANY: [&str; 6] = ["auto", "text", "raw", "syslog3164", "syslog5424", "clf"];
+    const TAKE_ANY: [&str; 8] = [
+        "auto",
+        "text",
+        "raw",
+        "csv",
+        "tsv",
+        "syslog3164",
+        "syslog5424",
+        "clf",
+    ];
     let names = Formats::names().filter(|name| !TAKE_ANY.contains(name));
     let build = |name: &'static str| Some((name, formats(name, &fields_only())?));
     names.filter_map(build).collect()
