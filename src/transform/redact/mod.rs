@@ -138,7 +138,7 @@ impl Transform for Redact {
             |line, edits, document, tools| match (line.json, fields.is_empty()) {
                 (true, true) => finder.json(line, edits),
                 (true, false) => {
-                    finder.json_fields(fields, line.row, line.bytes(), edits, document)
+                    finder.json_fields(fields, line.row, line.bytes(), edits, document);
                 }
                 (false, true) => finder.text(line, edits, tools),
                 (false, false) => finder.text_fields(fields, line, edits, document, tools),
