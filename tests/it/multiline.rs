@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Running, connect, free_address, pipe, tflog};
+use crate::harness::{Running, connect, free_address, pipe, tflog, wait_for};
 
 const JAVA: &str = "\
 2026-11-23 13:32:41.998 INFO  [main] com.example.shop.App - started
@@ -130,6 +130,11 @@ fn every_source_of_lines_joins_them() {
     let mut connection = connect(address);
     connection.write_all(JAVA.as_bytes()).unwrap();
     drop(connection);
+    // A connection that nobody has accepted yet would be turned away.
+    wait_for("three events", || {
+        let text = std::fs::read_to_string(&out).ok()?;
+        (text.lines().count() == 3).then_some(())
+    });
     running.signal("TERM");
     assert!(running.finish().0.success());
     assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 3);
