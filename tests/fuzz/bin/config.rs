@@ -1,0 +1,7 @@
+//! The target `config` for libFuzzer.
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("config", data));
