@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::args::{Exec as Arguments, Multiline};
 use super::engine::{self, Setup};
 use super::{EXIT_LOSS, log, setup};
-use crate::config::plan::{self, Extras};
+use crate::config::plan::Extras;
 use crate::frame::{Framer, Framing, Limits};
 use crate::seam::World;
 use crate::source::Exec;
@@ -46,7 +46,7 @@ fn run(arguments: Arguments) -> Result<u8, u8> {
     let config = &loaded.config;
     let runtime = engine::runtime()?;
     let world = World::real(runtime.handle().clone());
-    let built = plan::build(config, extras, &world).map_err(|errors| setup::refuse(&errors))?;
+    let built = setup::plan_or_say(&loaded, extras, &world)?;
     log::start(false, setup::variable(&env, "TFLOG_LOG"));
     setup::show(&built.warnings);
     // `$PORT` is the command's, so nothing opens unless it was asked for.

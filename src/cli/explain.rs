@@ -5,7 +5,7 @@ use std::io::{BufWriter, ErrorKind, IsTerminal, Read, Write};
 
 use super::args::{Explain, ExplainOutput, Options};
 use super::{EXIT_FAILURE, EXIT_USAGE, engine, say, setup};
-use crate::config::plan::{self, Extras};
+use crate::config::plan::Extras;
 use crate::config::{Config, Loaded, nearest};
 use crate::event::{Chunk, Pool, Timestamp};
 use crate::frame::{self, Framer, Framing};
@@ -80,10 +80,7 @@ pub(super) fn explainer(loaded: &Loaded) -> Result<(Explainer, World), u8> {
         explain: true,
         ..Extras::default()
     };
-    let built = plan::build(&loaded.config, extras, &world).map_err(|mut errors| {
-        errors.iter_mut().for_each(|e| e.redact(&loaded.secrets));
-        setup::refuse(&errors)
-    })?;
+    let built = setup::plan_or_say(loaded, extras, &world)?;
     match built.explained {
         Some(explained) => Ok((Explainer::new(built.plan, explained), world)),
         None => Err(EXIT_USAGE),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::args::Options;
 use super::engine::{self, Setup};
 use super::{log, setup};
-use crate::config::plan::{self, Extras};
+use crate::config::plan::Extras;
 use crate::seam::World;
 
 /// Runs the main form; the exit code.
@@ -23,10 +23,11 @@ fn run(options: &Options, words: Vec<OsString>) -> Result<u8, u8> {
         ..Extras::default()
     };
     setup::files(&files, options.multiline, &mut inputs, &mut extras)?;
-    let config = setup::load_or_say(&inputs)?.config;
+    let loaded = setup::load_or_say(&inputs)?;
+    let config = &loaded.config;
     let runtime = engine::runtime()?;
     let world = World::real(runtime.handle().clone());
-    let built = plan::build(&config, extras, &world).map_err(|errors| setup::refuse(&errors))?;
+    let built = setup::plan_or_say(&loaded, extras, &world)?;
     log::start(built.service, setup::variable(&env, "TFLOG_LOG"));
     setup::show(&built.warnings);
     let configured = config.http.as_ref().map(|http| http.listen.value.as_str());

@@ -10,10 +10,11 @@ use super::args::{Multiline, Options};
 use super::{EXIT_USAGE, say};
 use crate::component::Definition;
 use crate::config::diagnostic::{Diagnostic, Style, render};
-use crate::config::plan::{Extras, View};
+use crate::config::plan::{self, Built, Extras, View};
 use crate::config::{Input, Inputs, Loaded, load};
 use crate::event::Path;
 use crate::route::{Expression, RuleError};
+use crate::seam::World;
 use crate::sink::encode::Screen;
 use crate::source::{File, Source};
 
@@ -190,6 +191,24 @@ pub(super) fn load_or_say(inputs: &Inputs) -> Result<Loaded, u8> {
     let loaded = load(inputs).map_err(|errors| refuse(&errors))?;
     show(&loaded.warnings);
     Ok(loaded)
+}
+
+/// Builds the plan, or prints what is wrong. What rules and components quote of
+/// values that they cannot read is shown without secrets.
+pub(super) fn plan_or_say(loaded: &Loaded, extras: Extras, world: &World) -> Result<Built, u8> {
+    let redact = |found: &mut Vec<Diagnostic>| {
+        found.iter_mut().for_each(|d| d.redact(&loaded.secrets));
+    };
+    match plan::build(&loaded.config, extras, world) {
+        Ok(mut built) => {
+            redact(&mut built.warnings);
+            Ok(built)
+        }
+        Err(mut errors) => {
+            redact(&mut errors);
+            Err(refuse(&errors))
+        }
+    }
 }
 
 /// Prints errors; the exit code.
