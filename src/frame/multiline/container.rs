@@ -340,6 +340,10 @@ impl Container {
                     chunk.truncated.push(chunk.ends.len() as u32);
                 }
                 chunk.text.extend_from_slice(line);
+                if !line.ends_with(b"\n") {
+                    // The last line, but what is held comes behind it.
+                    chunk.text.push(b'\n');
+                }
                 chunk.ends.push(chunk.text.len() as u32);
                 continue;
             };

@@ -314,6 +314,14 @@ fn cut_lines_of_docker_are_one_and_traces_within_too() {
     assert_eq!(found, expected);
 }
 
+/// What is held comes behind a last line that is not the runtime's.
+#[test]
+fn a_torn_line_of_a_container_stays_a_line() {
+    let text = "2026-11-23T13:32:42.1Z stdout F held\ntorn";
+    let expected = ["torn\n", "2026-11-23T13:32:42.1Z stdout F held\n"];
+    assert_eq!(events(json!("auto"), text), expected);
+}
+
 #[test]
 fn lines_cut_without_end_are_bounded() {
     let mut framer = framer(json!({ "bytes_max": 1000 }));
