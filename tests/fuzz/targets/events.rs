@@ -13,6 +13,8 @@ use tflog::parse::{FormatError, Formats, Reader};
 use tflog::sink::Part;
 use tflog::sink::encode::{Encoder, Options};
 
+use super::framing::is_wrapped;
+
 /// 2026-11-23T14:00:00Z: what a time without a year is close to.
 pub(super) const OBSERVED: Timestamp = Timestamp(1_795_442_400_000_000_000);
 
@@ -108,7 +110,7 @@ impl How {
         chunk.text.extend_from_slice(text);
         framer.frame(&mut chunk).unwrap();
         framer.finish(&mut chunk);
-        if self != How::Nul {
+        if self == How::Lines || (self == How::Traces && !is_wrapped(text)) {
             assert!(chunk.text == text, "framing made other bytes");
         }
         chunk

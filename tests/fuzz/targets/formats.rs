@@ -2,6 +2,7 @@
 //! for byte what came, what leaves as JSON is an object on a line of its own,
 //! and a row is read the same whatever stands around it.
 
+use tflog::event::Needs;
 use tflog::parse::Formats;
 use tflog::sink::Part;
 use tflog::sink::encode::{Encoder, Options};
@@ -80,7 +81,7 @@ fn check(tools: &mut Tools, formats: &Formats, text: &[u8]) {
 fn raw_is_what_came(part: &Part) {
     let text = part.batch.text();
     let options = Options::default();
-    let mut raw = Encoder::build("raw", options, &mut Default::default()).unwrap();
+    let mut raw = Encoder::build("raw", options, &mut Needs::default()).unwrap();
     assert_eq!(raw.verbatim(part), Some(text));
     let (mut out, mut by_row) = (Vec::new(), Vec::new());
     raw.encode(part, &mut out);

@@ -2,7 +2,7 @@
 //! `serde_json` says; lines of a known shape are no exception.
 
 use serde_json::Value;
-use tflog::event::{Column, ColumnKind, Needs, Path, convert};
+use tflog::event::{Column, ColumnKind, Columns, Needs, Path, convert};
 
 use super::events::{How, OBSERVED, build};
 
@@ -31,7 +31,7 @@ pub(super) fn projection(data: &[u8]) {
     let chunk = How::Lines.frame(data);
     // Again, when the lines' shapes are known.
     for _ in 0..2 {
-        let mut columns = Default::default();
+        let mut columns = Columns::default();
         reader.read(OBSERVED, &chunk.text, &chunk.ends, &mut columns);
         let mut start = 0;
         for (row, &end) in chunk.ends.iter().enumerate() {
@@ -88,6 +88,6 @@ fn same(found: Option<&[u8]>, expected: Option<&str>) -> bool {
     let (Some(found), Some(expected)) = (found, expected) else {
         return found.is_none() && expected.is_none();
     };
-    let value = serde_json::from_slice::<Value>(found);
-    found == expected.as_bytes() || value.is_ok_and(|value| value.to_string() == expected)
+    let spelled = serde_json::from_slice(found).map(|value: Value| value.to_string());
+    found == expected.as_bytes() || spelled.is_ok_and(|spelled| spelled == expected)
 }

@@ -13,8 +13,11 @@ mod human;
 mod json;
 mod rules;
 
+/// A name, and what it runs on an input.
+type Target = (&'static str, fn(&[u8]));
+
 /// The targets by name, each with the folder of its name in `corpus/`.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 10] = [
+pub(crate) const TARGETS: [Target; 10] = [
     ("json", json::projection),
     ("logfmt", formats::logfmt),
     ("syslog", formats::syslog),
