@@ -2,6 +2,8 @@
 //! the view's own colours.
 
 use tflog::event::Needs;
+use tflog::parse::Formats;
+use tflog::sink::Part;
 use tflog::sink::encode::{Encoder, Options, Screen};
 
 use super::events::{How, build, read};
@@ -13,32 +15,58 @@ const SCREENS: [Option<Columns>; 4] = [None, Some(|| None), Some(|| Some(1)), So
 /// The codes that the view writes itself.
 const STYLES: [&str; 9] = ["0", "1", "2", "2;36", "36", "32", "33", "1;31", "1;37;41"];
 
-/// Lines, as formats read them and as they are.
-pub(super) fn view(data: &[u8]) {
-    for (number, screen) in SCREENS.into_iter().enumerate() {
+/// A way to show events of a format.
+struct View {
+    color: bool,
+    encoder: Encoder,
+    formats: Formats,
+}
+
+/// One for each kind of terminal.
+fn views() -> Vec<View> {
+    let formats = ["auto", "raw", "json", "logfmt"];
+    let each = SCREENS.into_iter().zip(formats).enumerate();
+    let view = |(number, (screen, format)): (usize, (Option<Columns>, &str))| {
         let mut needs = Needs::default();
         let options = Options {
             color: number % 2 == 1,
             screen: screen.map(|columns| Screen { columns }),
             fields: None,
         };
-        let encoder = Encoder::build("human", options.clone(), &mut needs).unwrap();
-        // With all of `auto` once: it takes long to build.
-        let format = ["auto", "raw", "json", "logfmt"][number];
-        let formats = build(format, &needs).unwrap();
-        for how in How::ALL {
-            let part = read(&mut formats.reader(), how.frame(data));
-            let (mut whole, mut by_row) = (Vec::new(), Vec::new());
-            encoder.clone().encode(&part, &mut whole);
-            let mut encoder = encoder.clone();
-            for row in 0..part.batch.rows() {
-                let before = by_row.len();
-                encoder.encode_row(&part.batch, row, &mut by_row);
-                is_harmless(&by_row[before..], options.color);
-            }
-            assert!(whole == by_row, "rows one by one are other bytes");
+        View {
+            color: options.color,
+            encoder: Encoder::build("human", options, &mut needs).unwrap(),
+            formats: build(format, &needs).unwrap(),
         }
+    };
+    each.map(view).collect()
+}
+
+/// Lines, as formats read them and as they are.
+pub(super) fn view(data: &[u8]) {
+    thread_local! {
+        static VIEWS: Vec<View> = views();
     }
+    VIEWS.with(|views| {
+        for view in views {
+            for how in How::ALL {
+                let part = read(&mut view.formats.reader(), how.frame(data));
+                is_shown(view, &part);
+            }
+        }
+    });
+}
+
+fn is_shown(view: &View, part: &Part) {
+    let (mut whole, mut by_row) = (Vec::new(), Vec::new());
+    view.encoder.clone().encode(part, &mut whole);
+    let mut encoder = view.encoder.clone();
+    for row in 0..part.batch.rows() {
+        let before = by_row.len();
+        encoder.encode_row(&part.batch, row, &mut by_row);
+        is_harmless(&by_row[before..], view.color);
+    }
+    assert!(whole == by_row, "rows one by one are other bytes");
 }
 
 /// One event: whole lines of text that a terminal only shows.
