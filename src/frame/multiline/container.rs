@@ -14,12 +14,10 @@
 //!
 //! What is held stands here, not in the chunk.
 
-use std::borrow::Cow;
-
 use super::options::{Limits, Rule};
 use super::{Verdict, line};
 use crate::event::Chunk;
-use crate::event::escape::unescape_json;
+use crate::event::escape::unescape_json_into;
 
 /// A time of RFC 3339 with nanoseconds and an offset is no longer.
 const TIME_BYTES_MAX: usize = 36;
@@ -49,14 +47,6 @@ impl Kind {
         match self {
             Kind::Cri => unwrap_cri(line),
             Kind::Docker => unwrap_docker(line),
-        }
-    }
-
-    /// The content as it was written.
-    fn plain(self, content: &[u8]) -> Cow<'_, [u8]> {
-        match self {
-            Kind::Cri => content.into(),
-            Kind::Docker => unescape_json(content).into(),
         }
     }
 }
@@ -124,6 +114,9 @@ fn unwrap_docker(line: &[u8]) -> Option<Unwrapped<'_>> {
 struct Part {
     before: Vec<u8>,
     content: Vec<u8>,
+    /// Docker's content without escapes, which the rule looks at: kept, for to
+    /// make it anew with each line would take quadratic time.
+    unescaped: Vec<u8>,
     behind: Vec<u8>,
     lines: usize,
     truncated: bool,
@@ -134,20 +127,33 @@ impl Part {
         self.lines == 0
     }
 
+    /// The content as the program wrote it.
+    fn plain(&self, kind: Kind) -> &[u8] {
+        match kind {
+            Kind::Cri => &self.content,
+            Kind::Docker => &self.unescaped,
+        }
+    }
+
     /// Appends the content of a line, or of a part of one.
-    fn append(&mut self, line: &Unwrapped, lines: usize, truncated: bool) {
+    fn append(&mut self, kind: Kind, line: &Unwrapped, truncated: bool) {
         if self.is_empty() {
             self.before.extend_from_slice(line.before);
             self.behind.extend_from_slice(line.behind);
         }
         self.content.extend_from_slice(line.content);
-        self.lines += lines;
+        if kind == Kind::Docker {
+            unescape_json_into(line.content, &mut self.unescaped);
+        }
+        // However many parts: it is one line.
+        self.lines = 1;
         self.truncated |= truncated;
     }
 
     fn clear(&mut self) {
         self.before.clear();
         self.content.clear();
+        self.unescaped.clear();
         self.behind.clear();
         self.lines = 0;
         self.truncated = false;
@@ -209,9 +215,7 @@ impl Lane {
         limits: &Limits,
         chunk: &mut Chunk,
     ) -> u64 {
-        self.line.append(unwrapped, 1, truncated);
-        // However many parts: it is one line.
-        self.line.lines = 1;
+        self.line.append(kind, unwrapped, truncated);
         let long = self.line.content.len() > limits.bytes_max;
         if unwrapped.partial && !long {
             return 0;
@@ -225,22 +229,21 @@ impl Lane {
 
     /// Takes the line that is complete.
     fn take_line(&mut self, kind: Kind, limits: &Limits, chunk: &mut Chunk) -> u64 {
-        let line = kind.plain(&self.line.content);
+        let line = self.line.plain(kind);
         if line.is_empty() {
             self.end_event(kind, chunk);
             self.line.write(kind, chunk);
             return 0;
         }
         let verdict = if self.undecided.is_empty() {
-            let event = kind.plain(&self.event.content);
-            self.rule.verdict(&event, &line)
+            self.rule.verdict(self.event.plain(kind), line)
         } else {
-            let undecided = kind.plain(&self.undecided.content);
-            if self.rule.confirms(&undecided, &line) {
+            let undecided = self.undecided.plain(kind);
+            if self.rule.confirms(undecided, line) {
                 Verdict::Joins
             } else {
-                self.rule.started(&undecided);
-                let verdict = self.rule.verdict(&undecided, &line);
+                self.rule.started(undecided);
+                let verdict = self.rule.verdict(undecided, line);
                 self.event.write(kind, chunk);
                 std::mem::swap(&mut self.event, &mut self.undecided);
                 verdict
@@ -271,6 +274,7 @@ impl Lane {
         }
         for part in [&mut self.undecided, &mut self.line] {
             self.event.content.extend_from_slice(&part.content);
+            self.event.unescaped.extend_from_slice(&part.unescaped);
             self.event.truncated |= part.truncated;
             part.clear();
         }
@@ -333,7 +337,7 @@ impl Container {
             let end = end as usize - start;
             let line = &self.text[from..end];
             from = end;
-            let truncated = cut.contains(&((first + row) as u32));
+            let truncated = cut.binary_search(&((first + row) as u32)).is_ok();
             let Some(unwrapped) = self.kind.unwrap(line) else {
                 // Nothing that the runtime has written.
                 if truncated {
