@@ -49,15 +49,14 @@ impl Level {
         Some(match &*word {
             b"info" | b"i" | b"inf" | b"information" | b"informational" | b"log" | b"system"
             | b"6" | b"30" => Level::INFO,
-            b"error" | b"e" | b"err" | b"eror" | b"severe" | b"3" | b"50" => Level::ERROR,
+            b"error" | b"e" | b"err" | b"eror" | b"erro" | b"severe" | b"3" | b"50" => Level::ERROR,
             b"warn" | b"w" | b"warning" | b"wrn" | b"4" | b"40" => Level::WARN,
             b"debug" | b"d" | b"dbg" | b"debu" | b"fine" | b"config" | b"7" | b"20" => Level::DEBUG,
             b"trace" | b"t" | b"trc" | b"v" | b"verbose" | b"finer" | b"finest" | b"10" => {
                 Level::TRACE
             }
-            b"fatal" | b"f" | b"ftl" | b"panic" | b"emerg" | b"emergency" | b"0" | b"60" => {
-                Level::FATAL
-            }
+            b"fatal" | b"f" | b"ftl" | b"fata" | b"panic" | b"emerg" | b"emergency" | b"0"
+            | b"60" => Level::FATAL,
             b"notice" | b"note" | b"n" | b"5" => Level::NOTICE,
             b"critical" | b"c" | b"crit" | b"2" => Level::CRITICAL,
             b"alert" | b"1" => Level::ALERT,

@@ -267,6 +267,7 @@ impl Role {
                 "date",
                 "asctime",
                 "eventTime",
+                "__REALTIME_TIMESTAMP",
             ],
             Role::Level => &[
                 "level",
@@ -282,6 +283,8 @@ impl Role {
                 "severity_number",
                 "severityNumber",
                 "syslog.severity",
+                "error_severity",
+                "PRIORITY",
             ],
             Role::Message => &[
                 "message",
@@ -293,6 +296,8 @@ impl Role {
                 "body",
                 "event",
                 "short_message",
+                "fields.message",
+                "MESSAGE",
             ],
             Role::Service => &[
                 "service",
@@ -303,8 +308,9 @@ impl Role {
                 "appname",
                 "program",
                 "syslog.appname",
+                "SYSLOG_IDENTIFIER",
             ],
-            Role::Host => &["host", "hostname", "host.name", "host_name"],
+            Role::Host => &["host", "hostname", "host.name", "host_name", "_HOSTNAME"],
             Role::Stream => &["stream", "log.iostream"],
             Role::TraceId => &[
                 "trace_id",

@@ -8,6 +8,7 @@ mod further;
 mod invented;
 mod java;
 mod json_suite;
+mod layouts;
 mod program;
 mod server;
 mod tables;

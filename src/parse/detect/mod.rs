@@ -153,6 +153,12 @@ impl Detect {
         let best = self.totals.iter().copied().max().filter(|&best| best > 0);
         // Of equals the first, which is the more particular one.
         let chosen = best.and_then(|best| self.totals.iter().position(|&total| total == best));
+        // The variants of one format in their order: the first that reads any.
+        let chosen = chosen.and_then(|best| {
+            let name = self.candidates[best].name();
+            let reads = |i: &usize| self.totals[*i] > 0 && self.candidates[*i].name() == name;
+            (0..=best).find(reads)
+        });
         self.misses = 0;
         self.misses_limit = if chosen == self.chosen {
             (self.misses_limit * 2).min(MISSES_MAX)

@@ -54,12 +54,36 @@ pub(super) const FORMATS: &[Format] = &[
         name: "java",
         templates: &[
             "{timestamp:%+} [{thread}] {level:level} {logger:word} -{?-?} {message:rest}",
-            "{timestamp:%+} {level:level} [{thread}] {logger:word} -{?-?} {message:rest}",
+            "{timestamp:%+} {level:level} [{thread}] {logger:word}{? ({caller})?} -{?-?} {message:rest}",
+            "{timestamp:%+} {level:level} [{thread}] {logger:word} [{caller:word}] {message:rest}",
             "{timestamp:%+} {level:level} {logger:word} -{?-?} {message:rest}",
             "{timestamp:%H:%M:%S.%f} [{thread}] {level:level} {logger:word} -{?-?} {message:rest}",
             "{uptime_ms:int} [{thread}] {level:level} {logger:word} - {message:rest}",
         ],
-        auto: 5,
+        auto: 6,
+        json: true,
+    },
+    // quarkus.io/guides/logging (`quarkus.log.console.format`).
+    Format {
+        name: "quarkus",
+        templates: &["{timestamp:%+} {level:level} [{logger}] ({thread}) {message:rest}"],
+        auto: 1,
+        json: true,
+    },
+    // Tomcat's org.apache.juli.OneLineFormatter.
+    Format {
+        name: "tomcat",
+        templates: &[
+            "{timestamp:%d-%b-%Y %H:%M:%S.%f} {level:level} [{thread}] {logger:name} {message:rest}",
+        ],
+        auto: 1,
+        json: false,
+    },
+    // Elasticsearch's and OpenSearch's config/log4j2.properties.
+    Format {
+        name: "elasticsearch",
+        templates: &["[{timestamp:%+}][{level:level}{? ?}][{logger}] [{node}] {message:rest}"],
+        auto: 1,
         json: true,
     },
     // docs.oracle.com, java.util.logging.SimpleFormatter: two lines, of which the second

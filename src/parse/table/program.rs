@@ -10,6 +10,7 @@ pub(super) const FORMATS: &[Format] = &[
         templates: &[
             "{timestamp:%+} - {logger:word} - {level:level} - {message:rest}",
             "{timestamp:%+} - {level:level} - {message:rest}",
+            "{timestamp:%+} {level:level} [{pid:int}] [{thread}] {logger:word} - {message:rest}",
             "{level:level}:{logger:word}:{message:rest}",
             "[{timestamp:%+}: {level:level}/{process}] {message:rest}",
             "[{timestamp:%+ %z}] [{pid:int}] [{level:level}] {message:rest}",
@@ -17,7 +18,7 @@ pub(super) const FORMATS: &[Format] = &[
             "{timestamp:%+} {level:level} {logger:name} {message:rest}",
             "{timestamp:%+} {level:level} {logger:word} {message:rest}",
         ],
-        auto: 7,
+        auto: 8,
         json: true,
     },
     // docs.ruby-lang.org, Logger::Formatter.
@@ -36,12 +37,15 @@ pub(super) const FORMATS: &[Format] = &[
         auto: 1,
         json: false,
     },
-    // docs.rs/tracing-subscriber, fmt::format::Full. A target could be the first word of
-    // any message; `hadoop` reads those with a path.
+    // docs.rs/tracing-subscriber, fmt::format::Full and Compact, in spans and outside. A
+    // target alone could be the first word of any message; `hadoop` reads those with a path.
     Format {
         name: "tracing",
-        templates: &["{timestamp:%+} {level:level} {logger:word}: {message:rest}"],
-        auto: 0,
+        templates: &[
+            "{timestamp:%+} {level:level} {span:word}: {logger:word}: {message:rest}",
+            "{timestamp:%+} {level:level} {logger:word}: {message:rest}",
+        ],
+        auto: 1,
         json: true,
     },
     // pkg.go.dev/go.uber.org/zap/zapcore#NewConsoleEncoder.
@@ -69,6 +73,60 @@ pub(super) const FORMATS: &[Format] = &[
         templates: &["{timestamp:%Y/%m/%d %H:%M:%S%f} {level:level} {message:rest}"],
         auto: 1,
         json: true,
+    },
+    // github.com/charmbracelet/log with a prefix; without one `slog` reads it.
+    Format {
+        name: "charm",
+        templates: &["{timestamp:%Y/%m/%d %H:%M:%S} {level:level} {logger:word}: {message:rest}"],
+        auto: 1,
+        json: true,
+    },
+    // github.com/hashicorp/go-hclog.
+    Format {
+        name: "hclog",
+        templates: &["{timestamp:%+} [{level:level}] {logger:word}: {message:rest}"],
+        auto: 1,
+        json: true,
+    },
+    // loguru.readthedocs.io, the default `LOGURU_FORMAT`.
+    Format {
+        name: "loguru",
+        templates: &["{timestamp:%+} | {level:level} | {caller:word} - {message:rest}"],
+        auto: 1,
+        json: false,
+    },
+    // Monolog's LineFormatter::SIMPLE_FORMAT.
+    Format {
+        name: "monolog",
+        templates: &["[{timestamp:%+}] {logger:word}.{level:level}: {message:rest}"],
+        auto: 1,
+        json: true,
+    },
+    // log4js-node.github.io/log4js-node/layouts.html (`basic`).
+    Format {
+        name: "log4js",
+        templates: &["[{timestamp:%+}] [{level:level}] {logger:word} - {message:rest}"],
+        auto: 1,
+        json: false,
+    },
+    // metacpan.org/pod/Log::Log4perl (`%d %p> %F{1}:%L %M - %m%n`).
+    Format {
+        name: "log4perl",
+        templates: &[concat!(
+            "{timestamp:%Y/%m/%d %H:%M:%S} {level:level}> ",
+            "{caller:word} {logger:word} - {message:rest}",
+        )],
+        auto: 1,
+        json: false,
+    },
+    // github.com/pinojs/pino-pretty: a time of day, a process and its id.
+    Format {
+        name: "pino_pretty",
+        templates: &[
+            "[{timestamp:%H:%M:%S.%f}] {level:level} ({service}/{pid:int}): {message:rest}",
+        ],
+        auto: 1,
+        json: false,
     },
     // JSON libraries, whose names are roles already: getpino.io, github.com/trentm/node-bunyan,
     // github.com/winstonjs/winston; go2docs.graylog.org ("GELF Payload Specification");

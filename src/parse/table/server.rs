@@ -118,6 +118,26 @@ pub(super) const FORMATS: &[Format] = &[
         auto: 1,
         json: true,
     },
+    // bind9.readthedocs.io, `print-time`, `print-category` and `print-severity`.
+    Format {
+        name: "bind",
+        templates: &[concat!(
+            "{timestamp:%d-%b-%Y %H:%M:%S.%f} {category:word}: ",
+            "{level:level}{? {_:int}?}: {message:rest}",
+        )],
+        auto: 1,
+        json: false,
+    },
+    // syslog-ng's templates with a severity: `$ISODATE $HOST $LEVEL $MSGHDR$MSG`.
+    Format {
+        name: "syslog_ng",
+        templates: &[concat!(
+            "{timestamp:%+} {host:word} {level:level} ",
+            "{service:word}{?[{pid:int}]?}: {message:rest}",
+        )],
+        auto: 1,
+        json: false,
+    },
     // developer.android.com/tools/logcat (`threadtime`).
     Format {
         name: "logcat",

@@ -108,7 +108,7 @@ impl<'a> Finder<'a> {
         let mut words = 0;
         while !self.is_done() && words < WORDS_MAX {
             while at < self.end && word::is_delimiter(self.text[at]) {
-                at += 1;
+                at = super::colour(self.text, at, self.end).unwrap_or(at + 1);
             }
             if at >= self.end {
                 break;
@@ -272,7 +272,8 @@ impl<'a> Finder<'a> {
         let next = self.text[..self.line.end].get(span.end).copied();
         Around {
             before: self.before(span.start),
-            after: next.unwrap_or(0),
+            // A colour that ends behind a word is no part of the line's text.
+            after: next.map_or(0, |b| if b == super::ESCAPE { b' ' } else { b }),
             nth,
             enclosed: self.is_enclosed(span) || self.is_dashed(span),
             since_time: self.found.time.as_ref().map(|_| since_time),

@@ -139,19 +139,90 @@ fn divide(found: &Found, text: &[u8], line: &Range<usize>) -> Division {
             ..Division::default()
         };
     }
+    let message = writer(text, rest.clone())..rest.end;
+    if message.start > rest.start {
+        between.start = if between.is_empty() {
+            rest.start
+        } else {
+            between.start
+        };
+        between.end = trim(text, rest.start..message.start).end;
+    }
     Division {
         prefix,
         context: between,
-        message: rest,
+        message,
     }
 }
 
 /// Past what stands between a time, a level and the message.
 fn separators(text: &[u8], mut at: usize, end: usize) -> usize {
-    while at < end && is_separator(text, at, end) {
-        at += 1;
+    while at < end {
+        match colour(text, at, end) {
+            Some(behind) => at = behind,
+            None if is_separator(text, at, end) => at += 1,
+            None => break,
+        }
     }
     at
+}
+
+/// What colours of a terminal begin with.
+const ESCAPE: u8 = 0x1b;
+
+/// Past the colour (`ESC [ 1 ; 3 2 m`) that begins at `at`, if one does.
+fn colour(text: &[u8], at: usize, end: usize) -> Option<usize> {
+    let parameters = text[at..end].strip_prefix(b"\x1b[")?;
+    let len = parameters
+        .iter()
+        .position(|b| !b.is_ascii_digit() && *b != b';')?;
+    (parameters[len] == b'm').then_some(at + len + 3)
+}
+
+/// How tracing-subscriber ends a span or a target on a terminal.
+const DIM_COLON: &[u8] = b"\x1b[2m:\x1b[0m ";
+
+/// Past the names of what wrote a message: a source file and its line, a
+/// logger's path before a dash, the spans and the target of a coloured line.
+fn writer(text: &[u8], rest: Range<usize>) -> usize {
+    let head = &text[rest.start..rest.end.min(rest.start + HEAD_PART_BYTES_MAX * 4)];
+    if let Some(colon) = memchr::memmem::rfind(head, DIM_COLON) {
+        return rest.start + colon + DIM_COLON.len();
+    }
+    let Some(space) = memchr::memchr(b' ', head) else {
+        return rest.start;
+    };
+    let (token, behind) = head.split_at(space);
+    if is_path(token) && behind.starts_with(b" - ") {
+        return rest.start + space + 3;
+    }
+    match token.strip_suffix(b":") {
+        Some(source) if is_source(source) => rest.start + space + 1,
+        _ => rest.start,
+    }
+}
+
+/// A logger's name: identifiers joined by dots.
+fn is_path(token: &[u8]) -> bool {
+    let is_part = |part: &[u8]| {
+        part.first().is_some_and(|b| !b.is_ascii_digit())
+            && part
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'-'))
+    };
+    token.contains(&b'.') && token.split(|b| *b == b'.').all(is_part)
+}
+
+/// `main.go:87`
+fn is_source(token: &[u8]) -> bool {
+    let Some(colon) = memchr::memrchr(b':', token) else {
+        return false;
+    };
+    let (file, line) = (&token[..colon], &token[colon + 1..]);
+    let ending = memchr::memrchr(b'.', file).map(|dot| &file[dot + 1..]);
+    !line.is_empty()
+        && line.iter().all(u8::is_ascii_digit)
+        && ending.is_some_and(|e| e.first().is_some_and(u8::is_ascii_alphabetic))
 }
 
 fn is_separator(text: &[u8], at: usize, end: usize) -> bool {
