@@ -8,7 +8,7 @@ mod score;
 
 /// What the held-out half reached when this was last raised, in per cent:
 /// time, level, message. `cargo run --example corpus` prints the figures.
-const REACHED: [f64; 3] = [99.0, 99.0, 98.0];
+const REACHED: [f64; 3] = [100.0, 99.0, 98.0];
 /// Logs in the corpus: a sample that cannot be found fails the test too.
 const LOGS_MIN: usize = 104;
 

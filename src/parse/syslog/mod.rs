@@ -55,8 +55,14 @@ pub(super) struct Syslog {
     pid: Output,
     msgid: Output,
     structured: Structured,
+    /// The host of the last line that was sure by its process id, so that others
+    /// of that host are too; empty if none was.
+    sure_host: Vec<u8>,
     reference: Timestamp,
 }
+
+/// The longest host name (RFC 1035 §2.3.4): a longer word is none.
+const HOST_BYTES_MAX: usize = 255;
 
 /// What a line's parts are; a span is empty if its part is absent.
 #[derive(Default)]
@@ -86,6 +92,7 @@ impl Syslog {
             pid: output("pid", None),
             msgid: output("msgid", None),
             structured: Structured::build(needs),
+            sure_host: Vec::with_capacity(HOST_BYTES_MAX),
             reference: Timestamp(0),
         }
     }
@@ -117,6 +124,16 @@ impl Syslog {
         }
         found.message = at..end;
         Some(())
+    }
+
+    /// Whether a line that another format could have is syslog's: it has a process
+    /// id, or comes from where one came from that had.
+    fn is_sure(&mut self, host: &[u8], has_pid: bool) -> bool {
+        if has_pid && self.sure_host != host && host.len() <= HOST_BYTES_MAX {
+            self.sure_host.clear();
+            self.sure_host.extend_from_slice(host);
+        }
+        has_pid || self.sure_host == host
     }
 
     /// RFC 3164, after `<PRI>` if there was one.
@@ -157,10 +174,10 @@ impl Syslog {
         // Other formats begin with such a time too, with a level where the host is.
         let sure = tagged
             && !found.host.is_empty()
-            && Level::parse(&text[host]).is_none()
+            && Level::parse(&text[host.clone()]).is_none()
             // `level=warn:` is no program.
             && !text[found.service.clone()].contains(&b'=')
-            && (!rfc3339 || !found.pid.is_empty());
+            && (!rfc3339 || self.is_sure(&text[host], !found.pid.is_empty()));
         sure.then_some(())
     }
 

@@ -206,3 +206,24 @@ fn the_first_variant_is_tried_first() {
     let log = fields(&columns, text.as_bytes(), 1);
     assert_eq!(log, [TIME, "level='LOG'", "message='b'", "pid=7"]);
 }
+
+/// rsyslog's lines without a process id look like others' until one with it
+/// has told the host.
+#[test]
+fn a_host_is_known_by_its_lines_with_a_process_id() {
+    let line = "2026-11-23T13:32:42+00:00 web-1 backup: done: 3\n";
+    let sure = "2026-11-23T13:32:42+00:00 web-1 cron[7]: ran\n";
+    let other = "2026-11-23T13:32:42+00:00 web-2 backup: done: 3\n";
+    for (text, told) in [
+        ([line, line].concat(), [false, false]),
+        ([sure, line].concat(), [false, true]),
+        ([sure, other].concat(), [false, false]),
+    ] {
+        let columns = read("auto", &all_fields(), text.as_bytes());
+        let is_told = |row| {
+            let fields = fields(&columns, text.as_bytes(), row);
+            fields.iter().any(|f| f == "service='backup'")
+        };
+        assert_eq!([0, 1].map(is_told), told, "{text}");
+    }
+}
