@@ -38,7 +38,8 @@ pub struct Chunk {
     pub ends: Vec<u32>,
     /// Rows whose line was cut at the line limit, ascending.
     pub truncated: Vec<u32>,
-    /// Whether an event has several lines: newlines before its last byte.
+    /// Whether `multiline` has put several lines together in some row. Framings
+    /// that let newlines into a line (NUL, octet count) do not set it.
     pub joined: bool,
     /// What the parser found.
     pub columns: Columns,
