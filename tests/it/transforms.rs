@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 
-use crate::harness::{assert_balanced, free_address, get, ledger, lines, metric, run, tflog};
+use crate::harness::{
+    Running, assert_balanced, free_address, get, ledger, lines, metric, run, tflog,
+};
 
 fn config(dir: &std::path::Path, text: &str) -> String {
     let path = dir.join("tflog.yaml");
@@ -218,7 +220,7 @@ sinks: {{ out: blackhole, file: {{ url: 'file://DIR/out.jsonl', with: [ {{ limit
         ),
     );
     let mut command = tflog(&["-c", &config]);
-    let running = crate::harness::Running::start(command.stderr(std::process::Stdio::piped()));
+    let running = Running::start(command.stderr(std::process::Stdio::piped()));
     // Counted first, discarded when the batch is handed over.
     let discarded = "tflog_route_discarded_events_total{route=\"all\",reason=\"sample\"}";
     let page = crate::harness::wait_for("fifty events", || {
@@ -227,11 +229,7 @@ sinks: {{ out: blackhole, file: {{ url: 'file://DIR/out.jsonl', with: [ {{ limit
     });
     assert_eq!(metric(&page, "seen_total{"), 50, "{page}");
     assert!(page.contains("# TYPE seen_total counter"), "{page}");
-    running.signal("TERM");
-    let (status, stderr) = running.finish();
-    assert!(status.success(), "{stderr}");
-    let ledger = ledger(&stderr);
-    assert_balanced(&ledger);
+    let ledger = end(running);
     let sink = &ledger["sinks"]["file"];
     assert_eq!(sink["with"]["filtered"]["limit"], 40, "{ledger}");
     assert_eq!(
@@ -243,6 +241,16 @@ sinks: {{ out: blackhole, file: {{ url: 'file://DIR/out.jsonl', with: [ {{ limit
         "{ledger}"
     );
     assert_eq!(ledger["sources"]["load"]["with"], serde_json::Value::Null);
+}
+
+/// Stops it: the ledger at the end, whose sums hold.
+fn end(running: Running) -> serde_json::Value {
+    running.signal("TERM");
+    let (status, stderr) = running.finish();
+    assert!(status.success(), "{stderr}");
+    let ledger = ledger(&stderr);
+    assert_balanced(&ledger);
+    ledger
 }
 
 /// An event is taken out if its like was delivered, and not before.
@@ -261,7 +269,7 @@ sinks: {{ out: file://DIR/out.jsonl }}
         ),
     );
     let mut command = tflog(&["-c", &config]);
-    let running = crate::harness::Running::start(command.stderr(std::process::Stdio::piped()));
+    let running = Running::start(command.stderr(std::process::Stdio::piped()));
     let post = |body: &str| {
         let mut stream = crate::harness::connect(address);
         let head = format!(
@@ -278,11 +286,7 @@ sinks: {{ out: file://DIR/out.jsonl }}
     post(event);
     post(event);
     post("{\"service\":\"b\",\"msg\":\"x\"}\n");
-    running.signal("TERM");
-    let (status, stderr) = running.finish();
-    assert!(status.success(), "{stderr}");
-    let ledger = ledger(&stderr);
-    assert_balanced(&ledger);
+    let ledger = end(running);
     let source = &ledger["sources"]["app"];
     assert_eq!(source["with"]["filtered"]["dedupe"], 1, "{ledger}");
     assert_eq!(

@@ -126,18 +126,7 @@ impl Cursor<'_> {
 
     /// `2026-11-23T13:32:42.123`.
     fn usual(&mut self, parts: &mut Parts) -> Option<()> {
-        parts.year = Some(i64::from(self.digits(4)?));
-        self.byte(b"-")?;
-        parts.month = self.digits(2)? as u8;
-        self.byte(b"-")?;
-        parts.day = self.digits(2)? as u8;
-        self.byte(b"T t")?;
-        parts.hour = self.digits(2)? as u8;
-        self.byte(b":")?;
-        parts.minute = self.digits(2)? as u8;
-        self.byte(b":")?;
-        parts.second = self.digits(2)? as u8;
-        parts.nanos = self.fraction();
+        self.date_time(parts)?;
         self.afternoon(parts);
         Some(())
     }

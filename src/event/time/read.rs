@@ -222,7 +222,9 @@ impl Cursor<'_> {
         Some(Timestamp(if negative { -nanos } else { nanos }))
     }
 
-    fn rfc3339(&mut self, parts: &mut Parts) -> Option<()> {
+    /// `2026-11-23T13:32:42.123`.
+    #[inline]
+    pub(super) fn date_time(&mut self, parts: &mut Parts) -> Option<()> {
         parts.year = Some(i64::from(self.digits(4)?));
         self.byte(b"-")?;
         parts.month = self.digits(2)? as u8;
@@ -235,6 +237,11 @@ impl Cursor<'_> {
         self.byte(b":")?;
         parts.second = self.digits(2)? as u8;
         parts.nanos = self.fraction();
+        Some(())
+    }
+
+    fn rfc3339(&mut self, parts: &mut Parts) -> Option<()> {
+        self.date_time(parts)?;
         let end = self.at;
         parts.offset_secs = self.offset().unwrap_or_else(|| {
             self.at = end;
