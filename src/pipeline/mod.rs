@@ -12,44 +12,40 @@
 //! `grace - 5 s` to read what is still coming and sinks until `grace` to
 //! deliver it; what then remains is counted as dropped at shutdown.
 
+mod drain;
 mod entrance;
 pub mod explain;
 mod lanes;
 mod monitor;
 mod router;
+mod start;
 mod with;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use monitor::Monitor;
 pub use with::{Editor, Withs};
 
 use crate::buffer::Memory;
-use crate::event::{Needs, Outcome, Pool, Share};
+use crate::event::{Needs, Pool, Share};
 use crate::parse::Formats;
 use crate::route::Table;
 use crate::seam::{Stage, World};
 use crate::sink::Sink;
-use crate::sink::driver::{DeadLetters, Driver, Ended, Feed, LoadLimits, Passage, Status};
+use crate::sink::driver::{Ended, Feed, LoadLimits, Status};
 use crate::sink::encode::Encoder;
-use crate::source::{Outlet, Source, SourceError, Stop, Stopper};
-use crate::telemetry::{Demand, Labels, Ledger, Quota, Snapshot, SourceReport};
-use entrance::Entrance;
-use lanes::Lanes;
-use router::{Lane, Router, Scratch};
+use crate::source::{Source, SourceError, Stop, Stopper};
+use crate::telemetry::{Demand, Labels, Ledger, Quota, Snapshot};
+use drain::{drain, overdue, write_off};
+use start::{Shared, start_sinks, start_source};
 
 /// Of the grace period, how much is kept for the sinks once the sources have
 /// stopped reading.
 const SINKS_SHARE_OF_GRACE: Duration = Duration::from_secs(5);
-/// How long after the grace period a sink may take to notice, before it is
-/// taken to hang and its copies are written off.
-const WRITE_OFF_AFTER: Duration = Duration::from_millis(250);
-/// How long routers may take to come to an end then.
-const WRITE_OFF_MAX: Duration = Duration::from_secs(2);
 
 /// What was meant: built components and compiled rules, ready to run.
 pub struct Plan {
@@ -132,6 +128,8 @@ pub struct Pipeline {
     control: Control,
     monitor: Arc<Monitor>,
 }
+
+type SourceStage = Stage<Result<(), SourceError>>;
 
 struct RunningSink {
     buffer: Arc<Memory>,
@@ -283,214 +281,5 @@ impl Pipeline {
             ledger.snapshot()
         };
         Report { snapshot, failures }
-    }
-}
-
-/// What all sources' routers share.
-struct Shared {
-    table: Arc<Table>,
-    lanes: Arc<[Lane]>,
-    ledger: Arc<Ledger>,
-    pool: Arc<Pool>,
-    with: Withs,
-}
-
-type SourceStage = Stage<Result<(), SourceError>>;
-type SinksAndLanes = (Vec<RunningSink>, Vec<Lane>);
-
-fn start_sinks(
-    planned: Vec<PlannedSink>,
-    needs: &Arc<Needs>,
-    ledger: &Arc<Ledger>,
-    control: &Control,
-    monitor: &mut Monitor,
-    world: &World,
-) -> Result<SinksAndLanes, StartError> {
-    let (mut running, mut lanes, mut readers) = (Vec::new(), Vec::new(), Vec::new());
-    let buffers: Vec<_> = planned.iter().map(|_| Arc::<Memory>::default()).collect();
-    let passage = |sink: usize| Passage {
-        sink,
-        queue: buffers[sink].clone(),
-    };
-    for (index, sink) in planned.into_iter().enumerate() {
-        let buffer = buffers[index].clone();
-        let feeds = [sink.dead_letter.as_ref().map(|d| d.0), sink.fallback];
-        let status = Arc::new(Status::default());
-        let gauges = sink.sink.gauges();
-        let (ask, checks) = mpsc::channel(1);
-        let reader_gone = watch::Sender::new(false);
-        readers.push(reader_gone.subscribe());
-        let driver = Driver {
-            index,
-            name: sink.labels.id.as_str().into(),
-            sink: sink.sink,
-            required: sink.required,
-            feed: buffer.clone(),
-            ledger: ledger.clone(),
-            status: status.clone(),
-            checks,
-            limits: sink.limits,
-            random: world.random.clone(),
-            cut_off: control.cut_off.subscribe(),
-            reader_gone,
-            dead_letters: sink.dead_letter.map(|(to, encoder)| DeadLetters {
-                to: passage(to),
-                encoder: Mutex::new(encoder),
-                needs: needs.clone(),
-                clock: world.clock.clone(),
-                random: world.random.clone(),
-            }),
-            fallback: sink.fallback.map(passage),
-        };
-        let name = sink.labels.id;
-        let driver = world.spawn.stage(&format!("sink-{name}"), driver.run())?;
-        lanes.push(Lane {
-            buffer: buffer.clone(),
-            required: sink.required,
-        });
-        monitor.watch_sink(status.clone(), ask, gauges);
-        running.push(RunningSink {
-            buffer,
-            status,
-            driver,
-            name,
-            feeds: feeds.into_iter().flatten().collect(),
-        });
-    }
-    let control = control.clone();
-    world.spawn.task(async move {
-        if all_gone(readers).await {
-            control.stop_reading();
-        }
-    });
-    Ok((running, lanes))
-}
-
-fn start_source(
-    index: usize,
-    planned: PlannedSource,
-    shared: &Shared,
-    stop: Stop,
-    world: &World,
-) -> Result<(SourceStage, Stage<()>), StartError> {
-    let ledger = shared.ledger.clone();
-    let (entrance, arrivals) = Entrance::new(index, ledger.clone());
-    let report = SourceReport {
-        ledger: ledger.clone(),
-        source: index,
-    };
-    let router = Router {
-        source: index,
-        arrivals,
-        lanes: Lanes::new(planned.formats),
-        table: shared.table.clone(),
-        sinks: shared.lanes.clone(),
-        ledger,
-        report: Arc::new(report),
-        lists: shared.with.lists(index),
-        scratch: Scratch::default(),
-    };
-    let name = planned.labels.id;
-    let router = world.spawn.stage(&format!("route-{name}"), router.run())?;
-    let outlet = Outlet::new(
-        index,
-        shared.pool.clone(),
-        world.clone(),
-        Arc::new(entrance),
-    );
-    let source = world.spawn.stage(&name, planned.source.run(outlet, stop))?;
-    Ok((source, router))
-}
-
-/// Waits for the stages in the order of the flow.
-async fn drain(
-    sources: Vec<(String, SourceStage)>,
-    routers: Vec<Stage<()>>,
-    sinks: Vec<RunningSink>,
-    control: &Control,
-    failures: &mut Vec<String>,
-) {
-    for (name, source) in sources {
-        match source.await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => failures.push(format!("source {name}: {error}")),
-            None => {
-                failures.push(format!("source {name} panicked; this is a bug in tflog"));
-                control.stop();
-            }
-        }
-    }
-    for router in routers {
-        if router.await.is_none() {
-            failures.push("a router panicked; this is a bug in tflog".to_owned());
-            control.stop();
-        }
-    }
-    drain_sinks(sinks, failures).await;
-}
-
-/// Closes and awaits sinks, those that feed others before these.
-async fn drain_sinks(sinks: Vec<RunningSink>, failures: &mut Vec<String>) {
-    let mut left: Vec<_> = sinks.into_iter().enumerate().collect();
-    while !left.is_empty() {
-        let fed: Vec<usize> = left.iter().flat_map(|(_, s)| s.feeds.clone()).collect();
-        // There are no cycles: the config was checked for them.
-        let (ready, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|(i, _)| !fed.contains(i));
-        left = rest;
-        ready.iter().for_each(|(_, sink)| sink.buffer.close());
-        for (_, sink) in ready {
-            if sink.driver.await.is_none() {
-                failures.push(format!(
-                    "sink {} panicked; this is a bug in tflog",
-                    sink.name
-                ));
-            }
-        }
-    }
-}
-
-/// Whether the readers of all sinks went away (none: false).
-async fn all_gone(readers: Vec<watch::Receiver<bool>>) -> bool {
-    let any = !readers.is_empty();
-    for mut reader in readers {
-        if reader.wait_for(|gone| *gone).await.is_err() {
-            return false;
-        }
-    }
-    any
-}
-
-async fn overdue(cut_off: &watch::Sender<Option<Instant>>) {
-    let mut deadline = cut_off.subscribe();
-    let deadline = deadline.wait_for(Option::is_some).await.map(|d| *d);
-    if let Ok(Some(deadline)) = deadline {
-        sleep_until(deadline + WRITE_OFF_AFTER).await;
-    }
-}
-
-/// Counts what sinks that hang still hold, and what waits behind them, until
-/// nothing is on its way any more; the ledger at that moment.
-async fn write_off(
-    ledger: &Arc<Ledger>,
-    buffers: &[Arc<Memory>],
-    statuses: &[Arc<Status>],
-) -> Snapshot {
-    let end = Instant::now() + WRITE_OFF_MAX;
-    loop {
-        for (sink, (buffer, status)) in buffers.iter().zip(statuses).enumerate() {
-            status.write_off(ledger, sink);
-            while let Some((share, demand)) = buffer.try_pop() {
-                ledger.send(sink, demand.events);
-                ledger.give_up(sink, demand, Outcome::Shutdown, share.ack.is_awaited());
-                share.ack.settle(Outcome::Shutdown);
-            }
-        }
-        // Routers that waited for room push once more.
-        let snapshot = ledger.snapshot();
-        let now = Instant::now();
-        if now >= end || snapshot.violations_at_end().is_empty() {
-            return snapshot;
-        }
-        sleep_until(now + Duration::from_millis(1)).await;
     }
 }
