@@ -2,12 +2,11 @@
 
 use super::diagnostic::Diagnostic;
 use super::place::{Place, Spanned};
-use super::plan::LOCAL_BUFFER;
+use super::plan::{LOCAL_BUFFER, Planner};
 use super::{Config, SinkConfig, registry};
 use crate::component::Definition;
-use crate::event::Needs;
 use crate::pipeline::PlannedSink;
-use crate::seam::World;
+use crate::seam::{StateDirectory, World};
 use crate::sink::Concurrency;
 use crate::sink::driver::LoadLimits;
 use crate::sink::encode::{Encoder, Options};
@@ -49,12 +48,11 @@ pub(super) fn is_named(config: &Config, name: &str) -> bool {
 /// Joins the sinks, of which `encoders` write what they refuse. Services
 /// without a `dead_letter` get a file under the state directory, if there is one.
 pub(super) fn join(
-    config: &Config,
+    planner: &mut Planner<'_>,
     sinks: &mut Vec<PlannedSink>,
     encoders: Vec<Encoder>,
-    world: &World,
-    needs: &mut Needs,
-) -> Vec<Diagnostic> {
+) {
+    let config = planner.config;
     let mut errors = Vec::new();
     for (place, (sink, encoder)) in config.sinks.iter().zip(encoders).enumerate() {
         let mut find = |kind| match find(config, sink, kind) {
@@ -68,31 +66,26 @@ pub(super) fn join(
         let dead_letter = find(Kind::DeadLetter);
         let answers = sinks[place].sink.concurrency() != Concurrency::One;
         let default = dead_letter.is_none() && answers && !is_named(config, &sink.name);
-        let dead_letter = match &config.state {
-            Some(state) if default => {
-                let path = state
-                    .value
-                    .join("dead")
-                    .join(format!("{}.jsonl", sink.name));
-                match dead_letter_file(config, sink, &path.to_string_lossy(), world, needs) {
-                    Ok(file) => {
-                        sinks.push(file);
-                        Some(sinks.len() - 1)
-                    }
-                    Err(error) => {
-                        errors.push(error);
-                        None
-                    }
+        let state = if default { planner.state() } else { None };
+        let dead_letter = match state {
+            Some(state) => match dead_letter_file(planner, sink, &state) {
+                Ok(file) => {
+                    sinks.push(file);
+                    Some(sinks.len() - 1)
                 }
-            }
-            _ => dead_letter,
+                Err(error) => {
+                    errors.push(error);
+                    None
+                }
+            },
+            None => dead_letter,
         };
         sinks[place].dead_letter = dead_letter.map(|to| (to, encoder));
     }
     if errors.is_empty() {
         errors.extend(cycle(config));
     }
-    errors
+    planner.errors.extend(errors);
 }
 
 fn find(config: &Config, sink: &SinkConfig, kind: Kind) -> Result<Option<usize>, Diagnostic> {
@@ -171,24 +164,31 @@ fn cycle(config: &Config) -> Option<Diagnostic> {
 }
 
 fn dead_letter_file(
-    config: &Config,
+    planner: &mut Planner<'_>,
     sink: &SinkConfig,
-    path: &str,
-    world: &World,
-    needs: &mut Needs,
+    state: &StateDirectory,
 ) -> Result<PlannedSink, Diagnostic> {
+    let (config, needs) = (planner.config, &mut planner.needs);
+    let path = state
+        .path()
+        .join("dead")
+        .join(format!("{}.jsonl", sink.name));
+    let world = World {
+        disk: state.disk(),
+        ..planner.world.clone()
+    };
     let definition = Definition {
         name: format!("{}_dead", sink.name).into(),
         scheme: crate::sink::file::NAME.to_owned(),
         tls: false,
         // Nothing in it is a template.
-        target: path.replace('{', "{{"),
+        target: path.to_string_lossy().replace('{', "{{"),
         options: serde_json::Map::new(),
     };
     // Only options are refused.
     let raw = Encoder::build("raw", Options::default(), needs)
         .map_err(|error| config.diagnostic(&definition.error(error.to_string())))?;
-    let (built, _) = registry::sink(&definition, raw, world, needs)
+    let (built, _) = registry::sink(&definition, raw, &world, needs)
         .map_err(|error| config.diagnostic(&error))?;
     Ok(PlannedSink {
         labels: Labels {

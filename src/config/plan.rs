@@ -17,7 +17,7 @@ use crate::pipeline::{Plan, PlannedSink, PlannedSource};
 use crate::route::{
     Expectation, Expression, FindingKind, Part, RouteSpec, RuleError, Table, Target, When, check,
 };
-use crate::seam::World;
+use crate::seam::{StateDirectory, World};
 use crate::sink::driver::LoadLimits;
 use crate::sink::encode::{Encoder, Options, Screen};
 use crate::source::{Generate, Source};
@@ -96,6 +96,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         needs: Needs::default(),
         errors: Vec::new(),
         warnings: Vec::new(),
+        state: None,
     };
     let specs = planner.routes();
     planner.look_over(&specs);
@@ -114,6 +115,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         mut errors,
         warnings,
         needs,
+        state,
         ..
     } = planner;
     let Some(table) = table.filter(|_| errors.is_empty()) else {
@@ -129,6 +131,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         grace: config.grace.0,
         needs: Arc::new(needs),
         with,
+        state,
     };
     Ok(Built {
         plan,
@@ -140,13 +143,24 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
 
 pub(super) struct Planner<'a> {
     pub(super) config: &'a Config,
-    world: &'a World,
+    pub(super) world: &'a World,
     pub(super) needs: Needs,
     pub(super) errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    /// Where the plan keeps state, once something of it does.
+    state: Option<StateDirectory>,
 }
 
 impl Planner<'_> {
+    /// The state directory, for something that keeps state: the plan takes its
+    /// lock then. None if the config names none.
+    pub(super) fn state(&mut self) -> Option<StateDirectory> {
+        let path = self.config.state.as_ref()?.value.clone();
+        let state = StateDirectory::new(path, self.world.disk.clone());
+        self.state = Some(state);
+        self.state.clone()
+    }
+
     /// The routes with names resolved; without `routes:` everything goes everywhere.
     fn routes(&mut self) -> Vec<RouteSpec> {
         let config = self.config;
@@ -328,9 +342,7 @@ impl Planner<'_> {
             kept.clone_from(&encoders);
         }
         if planned.len() == self.config.sinks.len() {
-            let (world, needs) = (self.world, &mut self.needs);
-            let errors = passing::join(self.config, &mut planned, encoders, world, needs);
-            self.errors.extend(errors);
+            passing::join(self, &mut planned, encoders);
         }
         planned
     }

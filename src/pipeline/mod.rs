@@ -15,6 +15,7 @@
 mod drain;
 mod entrance;
 pub mod explain;
+mod feed;
 mod lanes;
 mod monitor;
 mod router;
@@ -31,15 +32,15 @@ pub use monitor::Monitor;
 pub use with::{Editor, Withs};
 
 use crate::buffer::Memory;
-use crate::event::{Needs, Pool, Share};
+use crate::event::{Needs, Pool};
 use crate::parse::Formats;
 use crate::route::Table;
-use crate::seam::{Stage, World};
+use crate::seam::{Stage, StateDirectory, StateError, StateLock, World};
 use crate::sink::Sink;
-use crate::sink::driver::{Ended, Feed, LoadLimits, Status};
+use crate::sink::driver::{Ended, LoadLimits, Status};
 use crate::sink::encode::Encoder;
 use crate::source::{Source, SourceError, Stop, Stopper};
-use crate::telemetry::{Demand, Labels, Ledger, Quota, Snapshot};
+use crate::telemetry::{Labels, Ledger, Quota, Snapshot};
 use drain::{drain, overdue, write_off};
 use start::{Shared, start_sinks, start_source};
 
@@ -63,6 +64,8 @@ pub struct Plan {
     pub needs: Arc<Needs>,
     /// What is done to events on their way.
     pub with: Withs,
+    /// Where something of the plan keeps state: locked while it runs.
+    pub state: Option<StateDirectory>,
 }
 
 /// A built source.
@@ -105,6 +108,9 @@ pub enum StartError {
         /// Why.
         error: SourceError,
     },
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The machine gave no thread or pipe.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -127,6 +133,7 @@ pub struct Pipeline {
     ledger: Arc<Ledger>,
     control: Control,
     monitor: Arc<Monitor>,
+    lock: Option<StateLock>,
 }
 
 type SourceStage = Stage<Result<(), SourceError>>;
@@ -170,27 +177,10 @@ impl Control {
     }
 }
 
-impl Feed for Memory {
-    async fn pop(&self) -> Option<(Share, Demand)> {
-        Memory::pop(self).await
-    }
-
-    fn try_pop(&self) -> Option<(Share, Demand)> {
-        Memory::try_pop(self)
-    }
-
-    fn push(&self, share: Share, demand: Demand) {
-        Memory::push(self, share, demand);
-    }
-
-    fn put_back(&self, share: Share, demand: Demand) {
-        Memory::put_back(self, share, demand);
-    }
-}
-
 impl Pipeline {
-    /// Opens every source, then starts every stage.
+    /// Locks the state directory, opens every source, then starts every stage.
     pub async fn start(mut plan: Plan, world: &World) -> Result<Pipeline, StartError> {
+        let lock = plan.state.as_ref().map(StateDirectory::lock).transpose()?;
         for planned in &mut plan.sources {
             planned
                 .source
@@ -241,6 +231,7 @@ impl Pipeline {
             ledger,
             control,
             monitor: Arc::new(monitor),
+            lock,
         })
     }
 
@@ -265,6 +256,7 @@ impl Pipeline {
             sinks,
             ledger,
             control,
+            lock,
             ..
         } = self;
         let buffers: Vec<_> = sinks.iter().map(|s| s.buffer.clone()).collect();
@@ -280,6 +272,7 @@ impl Pipeline {
         } else {
             ledger.snapshot()
         };
+        drop(lock);
         Report { snapshot, failures }
     }
 }

@@ -25,7 +25,16 @@ pub trait Disk: Send + Sync {
     /// Opens a directory, created with its parents if it is missing. Symbolic
     /// links up to it are followed: it is the operator's choice.
     fn root(&self, directory: &Path) -> io::Result<Box<dyn DiskRoot>>;
+
+    /// As [`Disk::root`], for what is tflog's alone: directories that it makes
+    /// have the mode 0700, files 0600. One that is there stays as it is.
+    fn private_root(&self, directory: &Path) -> io::Result<Box<dyn DiskRoot>> {
+        self.root(directory)
+    }
 }
+
+/// What keeps a file locked until it is dropped.
+pub type DiskLock = Box<dyn Send + Sync>;
 
 /// A directory that paths are relative to and cannot leave.
 pub trait DiskRoot: Send {
@@ -45,6 +54,13 @@ pub trait DiskRoot: Send {
 
     /// Makes the names on the way to `path` durable, as after creating it.
     fn sync_names(&self, path: &Path) -> io::Result<()>;
+
+    /// Locks a file, created if it is missing, against all who lock it too, in
+    /// this process and others; `None` if somebody has. A crash unlocks. A disk
+    /// that nobody else can have need not do anything.
+    fn lock(&self, _path: &Path) -> io::Result<Option<DiskLock>> {
+        Ok(Some(Box::new(())))
+    }
 }
 
 /// An open file that grows at its end.
@@ -72,30 +88,56 @@ pub trait DiskFile: Send {
 /// The machine's file systems.
 pub struct RealDisk;
 
-struct RealRoot(OwnedFd);
+/// An open directory, and the modes of what is made beneath it.
+struct RealRoot(OwnedFd, Modes);
+
+#[derive(Clone, Copy)]
+struct Modes {
+    file: Mode,
+    directory: Mode,
+}
 
 /// Log files may be read by the group, as /var/log has it.
-const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
-const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o750);
+const LOGS: Modes = Modes {
+    file: Mode::from_raw_mode(0o640),
+    directory: Mode::from_raw_mode(0o750),
+};
+const PRIVATE: Modes = Modes {
+    file: Mode::from_raw_mode(0o600),
+    directory: Mode::from_raw_mode(0o700),
+};
 
 impl Disk for RealDisk {
     fn root(&self, directory: &Path) -> io::Result<Box<dyn DiskRoot>> {
-        let directory = if directory.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            directory
-        };
-        std::fs::create_dir_all(directory)?;
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(Box::new(RealRoot(fs::open(
-            directory,
-            flags,
-            Mode::empty(),
-        )?)))
+        std::fs::create_dir_all(or_here(directory))?;
+        RealRoot::of(directory, LOGS)
+    }
+
+    fn private_root(&self, directory: &Path) -> io::Result<Box<dyn DiskRoot>> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE.directory.as_raw_mode())
+            .create(or_here(directory))?;
+        RealRoot::of(directory, PRIVATE)
+    }
+}
+
+fn or_here(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
     }
 }
 
 impl RealRoot {
+    fn of(directory: &Path, modes: Modes) -> io::Result<Box<dyn DiskRoot>> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = fs::open(or_here(directory), flags, Mode::empty())?;
+        Ok(Box::new(RealRoot(opened, modes)))
+    }
+
     fn open(&self, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -136,6 +178,22 @@ impl RealRoot {
         self.open(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())
     }
 
+    fn append_to(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
+        let opened = match self.open(path, flags, self.1.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_directories(path.parent().unwrap_or(Path::new("")))?;
+                self.open(path, flags, self.1.file)
+            }
+            other => other,
+        };
+        let file = File::from(opened?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        Ok(file)
+    }
+
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         let Some((parent, name)) = path.parent().zip(path.file_name()) else {
             return Ok(());
@@ -147,7 +205,7 @@ impl RealRoot {
             }
             other => other?,
         };
-        match fs::mkdirat(&inside, name, DIRECTORY_MODE) {
+        match fs::mkdirat(&inside, name, self.1.directory) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -156,19 +214,7 @@ impl RealRoot {
 
 impl DiskRoot for RealRoot {
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
-        let opened = match self.open(path, flags, FILE_MODE) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.create_directories(path.parent().unwrap_or(Path::new("")))?;
-                self.open(path, flags, FILE_MODE)
-            }
-            other => other,
-        };
-        let file = File::from(opened?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        Ok(Box::new(file))
+        Ok(Box::new(self.append_to(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -205,6 +251,15 @@ impl DiskRoot for RealRoot {
             fs::fsync(self.directory(directory)?)?;
         }
         Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
+        let file = self.append_to(path)?;
+        match fs::flock(&file, fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

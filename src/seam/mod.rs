@@ -7,15 +7,17 @@
 mod disk;
 mod network;
 mod spawn;
+mod state;
 mod time;
 
 use std::sync::Arc;
 
-pub use disk::{Disk, DiskFile, DiskRoot, FaultyDisk, RealDisk};
+pub use disk::{Disk, DiskFile, DiskLock, DiskRoot, FaultyDisk, RealDisk};
 pub use network::{
     Address, Connection, Listener, MemoryNetwork, Network, NetworkFuture, RealNetwork,
 };
 pub use spawn::{Spawn, Stage};
+pub use state::{StateDirectory, StateError, StateLock};
 pub use time::{Clock, Random};
 
 /// The seams, together.

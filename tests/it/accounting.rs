@@ -108,6 +108,7 @@ pub(crate) fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> 
         grace: Duration::from_secs(25),
         needs: Arc::default(),
         with: Withs::default(),
+        state: None,
     }
 }
 

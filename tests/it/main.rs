@@ -23,4 +23,5 @@ mod peers;
 mod pipe;
 mod routing;
 mod shutdown;
+mod state;
 mod transforms;

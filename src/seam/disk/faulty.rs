@@ -1,6 +1,6 @@
 //! A disk in memory that fails on demand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::{Disk, DiskFile, DiskRoot};
+use super::{Disk, DiskFile, DiskLock, DiskRoot};
 use crate::event::Timestamp;
 
 /// Files in memory. Clones are the same disk. It writes short when told to,
@@ -26,6 +26,19 @@ struct State {
     failing_writes: u32,
     failing_syncs: u32,
     writes: u32,
+    locked: BTreeSet<PathBuf>,
+}
+
+/// A lock; dropping it unlocks.
+struct FaultyLock {
+    disk: FaultyDisk,
+    path: PathBuf,
+}
+
+impl Drop for FaultyLock {
+    fn drop(&mut self) {
+        self.disk.state().locked.remove(&self.path);
+    }
 }
 
 impl FaultyDisk {
@@ -155,6 +168,13 @@ impl DiskRoot for FaultyRoot {
 
     fn sync_names(&self, _path: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
+        let path = self.directory.join(path);
+        let disk = self.disk.clone();
+        let is_first = disk.state().locked.insert(path.clone());
+        Ok(is_first.then(|| Box::new(FaultyLock { disk, path }) as DiskLock))
     }
 }
 

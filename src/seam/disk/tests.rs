@@ -33,8 +33,10 @@ fn nothing_leads_out_of_the_root() {
     std::fs::create_dir(&inside).unwrap();
     symlink(&outside, inside.join("link")).unwrap();
     symlink(outside.join("target"), inside.join("file")).unwrap();
-    let root =
-        RealRoot(fs::open(&inside, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap());
+    let root = RealRoot(
+        fs::open(&inside, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap(),
+        LOGS,
+    );
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
     for path in [
         "../outside/x",
@@ -46,7 +48,7 @@ fn nothing_leads_out_of_the_root() {
         assert!(root.open_append(Path::new(path)).is_err(), "{path}");
         // The way of old kernels refuses the same.
         assert!(
-            root.walk(Path::new(path), flags, FILE_MODE).is_err(),
+            root.walk(Path::new(path), flags, LOGS.file).is_err(),
             "{path}"
         );
     }
