@@ -43,6 +43,25 @@ verdict, taken_by, terms [{term, holds, saw [{field, reads, text, value}]}]}],
 outcome (sent, dropped, unrouted), sinks [{name, scheme, route, edits, encoding,
 output}], left_out [sink].";
 
+const REPLAY: &str = "\
+Examples:
+  tflog replay -c tflog.yaml                          all of STATE/dead
+  tflog replay -c tflog.yaml dead/search.jsonl        one file
+  tflog replay -c tflog.yaml --since 2h --rate 500
+  tflog replay -c tflog.yaml --reroute --where 'service == \"pay\"' dead.jsonl
+
+Each event goes to the sink that refused it, as that sink would have got it, or
+through the routes of the configuration with --reroute: `with` lists of routes
+and sinks are done then, those of sources were done before. Ids are kept. What
+is refused again goes to the dead letters again, and is left alone once it came
+back three times. Files are read as far as they are written at the start, plain
+or .gz or .zst, and are not changed; FILE.replayed beside each says how far its
+letters are settled, and the next replay goes on there (not with --since or
+--where, which leave letters out). Another tflog may run on the same state.
+
+Exit status: 0 all sent, 1 some were refused again or could not be read, 2 wrong
+usage or config, 3 events were lost.";
+
 /// tflog routes logs: event streams in, rules, files and services out.
 #[derive(Parser, Debug)]
 #[command(name = "tflog", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -160,6 +179,9 @@ A test is a line, and just the sinks that get it, with fields to look at there:
 Names mean what they mean in rules; null is a field that is not there. Verbs of
 `with` are done, but for sample, limit and dedupe. Nothing is sent. Exit status: 0 all passed, 1 some failed, 2 wrong usage or config.")]
     Test(Test),
+    /// Send dead letters again
+    #[command(after_help = REPLAY)]
+    Replay(Box<Replay>),
     /// Print the configuration's JSON schema
     Schema,
     /// Print a shell's completion script
@@ -232,6 +254,38 @@ pub(super) struct Test {
     /// Also write the results to this file, as `JUnit` XML
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+}
+
+/// `tflog replay`.
+#[derive(Args, Debug)]
+pub(super) struct Replay {
+    /// Config file; several are merged in order
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Vec<PathBuf>,
+    /// Through the routes, not straight to the sink that refused it
+    #[arg(long)]
+    pub(super) reroute: bool,
+    /// With --reroute: the source that `from` of the routes is to see
+    #[arg(long, value_name = "NAME", requires = "reroute")]
+    pub(super) source: Option<String>,
+    /// Only letters written since then: a time, or how long ago (`2h`)
+    #[arg(long, value_name = "T")]
+    pub(super) since: Option<String>,
+    /// Only events that match this rule
+    #[arg(long, value_name = "RULE")]
+    pub(super) r#where: Option<String>,
+    /// Events a second at most
+    #[arg(long, value_name = "N")]
+    pub(super) rate: Option<f64>,
+    /// From the beginning, whatever was replayed before
+    #[arg(long)]
+    pub(super) again: bool,
+    /// Print the ledger to stderr at the end
+    #[arg(long)]
+    pub(super) stats: bool,
+    /// Files of dead letters, or directories of them; STATE/dead by default
+    #[arg(value_name = "FILE|DIR|URL")]
+    pub(super) letters: Vec<OsString>,
 }
 
 /// `tflog check`.

@@ -6,6 +6,8 @@ mod engine;
 mod exec;
 mod explain;
 mod log;
+mod progress;
+mod replay;
 mod report;
 mod run;
 mod setup;
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Check(check)) => check::main(&check),
         Some(Verb::Explain(arguments)) => explain::main(*arguments),
         Some(Verb::Test(arguments)) => test::main(&arguments),
+        Some(Verb::Replay(arguments)) => replay::main(&arguments),
         Some(Verb::Schema) => print(&schema()),
         Some(Verb::Completions { shell }) => print(&completions(shell)),
     };

@@ -124,6 +124,16 @@ pub struct RuleText {
 }
 
 impl RuleText {
+    /// A rule that nobody wrote.
+    #[must_use]
+    pub fn of(value: String) -> RuleText {
+        RuleText {
+            value,
+            place: Place::of(Origin::Default),
+            runs: Vec::new(),
+        }
+    }
+
     /// The place of the bytes `range` of the rule.
     #[must_use]
     pub fn at(&self, range: Range<usize>) -> Place {

@@ -171,6 +171,14 @@ impl Batch {
         self.pool.take(bytes)
     }
 
+    /// Gives every event the id that it had when it was first read.
+    #[must_use]
+    pub fn identified(mut self, ids: Vec<EventId>) -> Batch {
+        debug_assert_eq!(ids.len(), self.rows());
+        self.ids = Some(ids.into());
+        self
+    }
+
     /// Says who waits for the batch and sends it again if it is given up.
     #[must_use]
     pub fn awaited_by(mut self, waiter: Arc<dyn Settled>) -> Batch {

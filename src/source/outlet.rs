@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::SourceError;
-use crate::event::{Batch, Chunk, Pool, Settled, Stream};
+use crate::event::{Batch, Chunk, EventId, Pool, Settled, Stream};
 use crate::frame::Framed;
 use crate::seam::World;
 
@@ -123,6 +123,22 @@ impl Outlet {
     ) -> Result<(), SourceError> {
         let observed = self.world.clock.now();
         let batch = Batch::new(stream.clone(), position, observed, chunk, self.pool.clone())
+            .awaited_by(waiter);
+        self.hand_in(batch).await
+    }
+
+    /// As [`Outlet::send_awaited`], of events that have been read before: each
+    /// keeps its id.
+    pub async fn send_again(
+        &self,
+        stream: &Arc<Stream>,
+        chunk: Box<Chunk>,
+        ids: Vec<EventId>,
+        waiter: Arc<dyn Settled>,
+    ) -> Result<(), SourceError> {
+        let observed = self.world.clock.now();
+        let batch = Batch::new(stream.clone(), 0, observed, chunk, self.pool.clone())
+            .identified(ids)
             .awaited_by(waiter);
         self.hand_in(batch).await
     }

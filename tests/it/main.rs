@@ -21,7 +21,12 @@ mod multiline;
 mod names;
 mod peers;
 mod pipe;
+mod replay;
 mod routing;
+// A part of it is used here.
+#[allow(dead_code)]
+#[path = "../real/scripted.rs"]
+mod scripted;
 mod shutdown;
 mod state;
 mod transforms;

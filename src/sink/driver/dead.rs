@@ -43,7 +43,8 @@ pub(super) struct Refused<'a> {
 
 /// One line of JSON a dead letter: `{"id", "sink", "reason", "attempts",
 /// "time", "event"}`. The event is an object where the sink would have got
-/// JSON, else text, or `event_base64` where it is not UTF-8.
+/// JSON, else text, or `event_base64` where it is not UTF-8. An event that was
+/// replayed and is refused again says how often so far: `"returns"`.
 #[derive(serde::Serialize)]
 struct Record<'a> {
     id: String,
@@ -51,6 +52,8 @@ struct Record<'a> {
     reason: &'a str,
     attempts: u32,
     time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returns: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<Event<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +77,8 @@ impl<F: Feed> DeadLetters<F> {
         let mut line = Vec::new();
         let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
         let is_json = encoder.is_json();
+        let returns = batch.stream.meta("replay.returns");
+        let returns = returns.map(|returns| returns.parse().unwrap_or(0_u32).saturating_add(1));
         refused.part.rows.for_each(batch.rows(), |row| {
             line.clear();
             encoder.encode_row(batch, row, &mut line);
@@ -85,6 +90,7 @@ impl<F: Feed> DeadLetters<F> {
                     reason,
                     attempts: refused.attempts,
                     time: rfc3339(time),
+                    returns,
                     event,
                     event_base64,
                 }

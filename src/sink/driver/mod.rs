@@ -72,8 +72,8 @@ impl LoadLimits {
     /// it: a sync takes as long for much as for little, so it is for more.
     fn for_sync(&self) -> LoadLimits {
         LoadLimits {
-            bytes_max: SYNC_LOADS * self.bytes_max,
-            events_max: SYNC_LOADS * self.events_max,
+            bytes_max: self.bytes_max.saturating_mul(SYNC_LOADS),
+            events_max: self.events_max.saturating_mul(SYNC_LOADS),
             ..*self
         }
     }
