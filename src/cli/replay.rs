@@ -103,7 +103,7 @@ fn conclude(code: u8, letters: &replay::Progress, marks: &[Arc<Mark>], stopped: 
         let _ = write!(text, ", {times} {what}");
     }
     if stopped {
-        text.push_str("; stopped: the next replay goes on here");
+        text.push_str("; stopped before the end");
     }
     say(&text);
     let bad = ended.dead_lettered
@@ -138,7 +138,8 @@ fn selection(arguments: &Arguments, config: &Config, now: Timestamp) -> Result<S
         sinks: (!arguments.reroute).then(|| sinks.collect()),
         since: since.transpose().map_err(refuse)?,
         rate,
-        marks: all && !arguments.again,
+        marks: all,
+        again: arguments.again,
     })
 }
 

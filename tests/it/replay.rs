@@ -125,6 +125,16 @@ fn dead_letters_go_back_to_their_sink_once() {
         assert_eq!(code, Some(0), "{said}");
     });
     assert_eq!(got, [sent(0), sent(1)]);
+    let got = setup.accepted(|| {
+        assert_eq!(setup.replay(&["--again"]).0, Some(0));
+        let (code, said) = setup.replay(&[]);
+        assert_eq!(
+            (code, said.contains(" 0 dead letters")),
+            (Some(0), true),
+            "{said}"
+        );
+    });
+    assert_eq!(got.len(), 25);
 }
 
 /// What is refused again is a dead letter again, with its id, and is left alone

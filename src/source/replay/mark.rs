@@ -99,16 +99,21 @@ impl Mark {
         }
     }
 
+    /// One that begins anew.
+    pub(super) fn new(file: &Path) -> Mark {
+        Mark {
+            kept: Some((path_of(file), file.to_owned())),
+            state: Mutex::default(),
+        }
+    }
+
     /// Reads the mark of `file`, and passes what it says is settled.
     ///
     /// # Errors
     /// In words: it is there but cannot be trusted.
     pub(super) fn load(file: &Path, lines: &mut Lines) -> Result<Mark, String> {
-        let mut name = file.as_os_str().to_owned();
-        name.push(".");
-        name.push(ENDING);
-        let path = PathBuf::from(name);
-        let mut mark = Mark::none();
+        let mut mark = Mark::new(file);
+        let path = path_of(file);
         let failed = |error: io::Error| format!("{}: cannot read: {error}", path.display());
         let written = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -130,7 +135,6 @@ impl Mark {
             let state = mark.state.get_mut().unwrap_or_else(PoisonError::into_inner);
             (state.offset, state.saved) = (offset.offset, offset.offset);
         }
-        mark.kept = Some((path, file.to_owned()));
         Ok(mark)
     }
 
@@ -187,6 +191,13 @@ impl Mark {
             ),
         }
     }
+}
+
+fn path_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(ENDING);
+    name.into()
 }
 
 fn read(path: &Path, text: &[u8]) -> Result<Written, String> {

@@ -53,6 +53,8 @@ pub struct Selection {
     /// Whether a replay goes on where the last one was, and the next where
     /// this one ends.
     pub marks: bool,
+    /// Whether it begins at the beginning all the same.
+    pub again: bool,
 }
 
 /// What became of letters so far.
@@ -100,7 +102,7 @@ impl Replay {
     /// none that can be trusted.
     pub fn open(selection: Selection) -> Result<Replay, String> {
         let progress = Arc::new(Progress::default());
-        let open = |path: &PathBuf| File::open(path, selection.marks, &progress);
+        let open = |path: &PathBuf| File::open(path, &selection, &progress);
         let files = selection.files.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Replay {
             selection,
@@ -123,14 +125,14 @@ impl Replay {
 }
 
 impl File {
-    fn open(path: &Path, marks: bool, progress: &Arc<Progress>) -> Result<File, String> {
+    fn open(path: &Path, selection: &Selection, progress: &Arc<Progress>) -> Result<File, String> {
         let shown = path.display().to_string();
         let mut lines = Lines::open(path, progress)
             .map_err(|error| format!("{shown}: cannot open: {error}"))?;
-        let mark = if marks {
-            Mark::load(path, &mut lines)?
-        } else {
-            Mark::none()
+        let mark = match (selection.marks, selection.again) {
+            (false, _) => Mark::none(),
+            (true, false) => Mark::load(path, &mut lines)?,
+            (true, true) => Mark::new(path),
         };
         Ok(File {
             shown,
