@@ -26,21 +26,36 @@ use crate::seam::{Address, Listener, World};
 use crate::source::http::tls::{self, Tls};
 use crate::source::http::{self, CONNECTIONS, CONNECTIONS_PER_PEER, Handler, IDLE, Mount, Server};
 
+/// How it serves.
+#[derive(Clone)]
+pub struct Options {
+    /// The certificate to show.
+    pub tls: Option<tls::Config>,
+    /// Connections of one peer at a time; further ones are closed.
+    pub connections_per_peer: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            tls: None,
+            connections_per_peer: CONNECTIONS_PER_PEER,
+        }
+    }
+}
+
 /// A bound listener that does not answer yet.
 pub struct Admin {
     listener: Box<dyn Listener>,
     tls: Option<Arc<Tls>>,
+    connections_per_peer: usize,
     world: World,
 }
 
 impl Admin {
     /// Binds `address`, so that a taken port fails before anything is accepted.
-    pub async fn bind(
-        address: &str,
-        tls: Option<tls::Config>,
-        world: &World,
-    ) -> Result<Admin, String> {
-        let tls = tls.map(Tls::load).transpose();
+    pub async fn bind(address: &str, options: Options, world: &World) -> Result<Admin, String> {
+        let tls = options.tls.map(Tls::load).transpose();
         let tls = tls.map_err(|fault| format!("http.{}: {fault}", fault.key))?;
         let bound = world.network.bind(&Address::Tcp(address.to_owned())).await;
         let listener = bound.map_err(|error| {
@@ -50,6 +65,7 @@ impl Admin {
         Ok(Admin {
             listener,
             tls: tls.map(Arc::new),
+            connections_per_peer: options.connections_per_peer,
             world,
         })
     }
@@ -71,12 +87,16 @@ impl Admin {
         let server = Server {
             label: "http".to_owned(),
             connections: CONNECTIONS,
-            connections_per_peer: CONNECTIONS_PER_PEER,
+            connections_per_peer: self.connections_per_peer,
             idle: IDLE,
             tls: self.tls,
         };
-        let router = TowerToHyperService::new(router(monitor));
-        let pages = Arc::new(Pages { router, mounts });
+        let router = TowerToHyperService::new(router(monitor.clone()));
+        let pages = Arc::new(Pages {
+            router,
+            mounts,
+            monitor,
+        });
         server
             .serve(self.listener, pages, self.world.spawn, closing)
             .await;
@@ -87,6 +107,7 @@ impl Admin {
 struct Pages {
     router: TowerToHyperService<Router>,
     mounts: Vec<Mount>,
+    monitor: Arc<Monitor>,
 }
 
 impl Handler for Pages {
@@ -101,6 +122,10 @@ impl Handler for Pages {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+
+    fn refused(&self) {
+        self.monitor.count_refused();
     }
 }
 

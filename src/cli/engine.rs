@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::signals::Signals;
 use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, report, say};
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 use crate::pipeline::{Control, Pipeline, Plan, Report};
 use crate::seam::World;
 use crate::source::http::{Mount, tls};
@@ -21,8 +21,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 pub(super) struct Setup {
     /// Where tflog's own HTTP listener opens, if it does.
     pub(super) http: Option<String>,
-    /// The certificate that it shows.
-    pub(super) tls: Option<tls::Config>,
+    /// How it serves.
+    pub(super) listener: admin::Options,
     /// Whether it is a service: then the ledger is reported at the end.
     pub(super) service: bool,
     /// Whether the ledger was asked for.
@@ -52,7 +52,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, u8> {
 /// first. Returns the exit code of the main form.
 pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32) + Send) -> u8 {
     let world = World::real(tokio::runtime::Handle::current());
-    let certified = asks_clients(setup.tls.as_ref());
+    let certified = asks_clients(setup.listener.tls.as_ref());
     let mounts = match mounts(&plan, setup.http.as_deref(), certified) {
         Ok(mounts) => mounts,
         Err(message) => {
@@ -60,7 +60,7 @@ pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32)
             return EXIT_USAGE;
         }
     };
-    let admin = match bind(setup.http.as_deref(), setup.tls.clone(), &world).await {
+    let admin = match bind(setup.http.as_deref(), setup.listener.clone(), &world).await {
         Ok(admin) => admin,
         Err(message) => {
             say(&format!("tflog: {message}"));
@@ -122,11 +122,11 @@ pub(super) fn asks_clients(tls: Option<&tls::Config>) -> bool {
 
 async fn bind(
     http: Option<&str>,
-    tls: Option<tls::Config>,
+    options: admin::Options,
     world: &World,
 ) -> Result<Option<Admin>, String> {
     match http {
-        Some(address) => Admin::bind(address, tls, world).await.map(Some),
+        Some(address) => Admin::bind(address, options, world).await.map(Some),
         None => Ok(None),
     }
 }

@@ -54,7 +54,7 @@ fn run(arguments: Arguments) -> Result<u8, u8> {
     let http = setup::http(options.http.as_deref(), configured, false, &env);
     let run = Setup {
         http,
-        tls: config.http.as_ref().and_then(|http| http.tls.clone()),
+        listener: setup::listener(config),
         service: false,
         stats: options.stats,
     };

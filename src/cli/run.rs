@@ -33,7 +33,7 @@ fn run(options: &Options, words: Vec<OsString>) -> Result<u8, u8> {
     let configured = config.http.as_ref().map(|http| http.listen.value.as_str());
     let run = Setup {
         http: setup::http(options.http.as_deref(), configured, built.service, &env),
-        tls: config.http.as_ref().and_then(|http| http.tls.clone()),
+        listener: setup::listener(config),
         service: built.service,
         stats: options.stats,
     };

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::args::{Multiline, Options};
 use super::{EXIT_USAGE, say};
+use crate::admin;
 use crate::component::Definition;
 use crate::config::diagnostic::{Diagnostic, Style, render};
 use crate::config::plan::{self, Built, Extras, View};
-use crate::config::{Input, Inputs, Loaded, load};
+use crate::config::{Config, Input, Inputs, Loaded, load};
 use crate::event::Path;
 use crate::route::{Expression, RuleError};
 use crate::seam::World;
@@ -251,4 +252,13 @@ pub(super) fn http(
     }
     let port = variable(env, "PORT").map(|port| format!("0.0.0.0:{port}"));
     Some(port.unwrap_or_else(|| HTTP_DEFAULT.to_owned()))
+}
+
+/// How tflog's own listener serves.
+pub(super) fn listener(config: &Config) -> admin::Options {
+    let written = config.http.as_ref();
+    written.map_or_else(admin::Options::default, |http| admin::Options {
+        tls: http.tls.clone(),
+        connections_per_peer: http.connections_per_peer,
+    })
 }

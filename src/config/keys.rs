@@ -14,6 +14,8 @@ pub(super) enum Takes {
     Size,
     /// A duration: `25s`.
     Period,
+    /// A number of things, at least 1.
+    Count,
     /// One name or a list of them.
     Names,
     /// One of these words.
@@ -127,6 +129,11 @@ pub(super) const HTTP: &[Key] = &[
         "tls",
         Takes::Map(HTTP_TLS),
         "The certificate to show; then it is https. Default: none.",
+    ),
+    key(
+        "connections_per_peer",
+        Takes::Count,
+        "Connections of one peer at a time; further ones are closed. Default: 256.",
     ),
     later("token"),
     later("auth"),

@@ -87,6 +87,8 @@ pub struct HttpConfig {
     pub listen: Spanned<String>,
     /// The certificate to show.
     pub tls: Option<ListenerTls>,
+    /// Connections of one peer at a time; further ones are closed.
+    pub connections_per_peer: usize,
 }
 
 /// A source.

@@ -16,6 +16,7 @@ use super::{
     PARSE_DEFAULT, RouteConfig, SinkConfig, SourceConfig, WhenFull,
 };
 use crate::source::Generate;
+use crate::source::http::CONNECTIONS_PER_PEER;
 
 /// Components given by URL, over those of the tree.
 pub(super) struct Additions {
@@ -120,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     fn http(&mut self, node: Node) -> Option<HttpConfig> {
-        let mut tls = None;
+        let (mut tls, mut connections_per_peer) = (None, CONNECTIONS_PER_PEER);
         let listen = match node.value {
             Value::Map(_) => {
                 let place = node.place.clone();
@@ -131,6 +132,9 @@ impl<'a> Reader<'a> {
                 };
                 if let Some(node) = fields.take("tls") {
                     tls = Some(self.http_tls(node)?);
+                }
+                if let Some(node) = fields.take("connections_per_peer") {
+                    connections_per_peer = self.count("http.connections_per_peer", &node)?;
                 }
                 listen
             }
@@ -147,7 +151,11 @@ impl<'a> Reader<'a> {
             // Nothing that was not asked for is open to the network.
             listen.value.insert_str(0, "127.0.0.1");
         }
-        Some(HttpConfig { listen, tls })
+        Some(HttpConfig {
+            listen,
+            tls,
+            connections_per_peer,
+        })
     }
 
     fn http_tls(&mut self, node: Node) -> Option<ListenerTls> {

@@ -133,6 +133,14 @@ impl Reader<'_> {
         self.parsed(period, &text.place)
     }
 
+    /// A number of things, variables in.
+    pub(super) fn count(&mut self, key: &str, node: &Node) -> Option<usize> {
+        let text = self.number_or_text(key, "a number", node)?;
+        let count = text.value.parse().ok().filter(|count| *count > 0);
+        let message = || format!("`{key}` must be a number, at least 1");
+        self.parsed(count.ok_or_else(message), &text.place)
+    }
+
     fn number_or_text(&mut self, key: &str, wanted: &str, node: &Node) -> Option<Spanned<String>> {
         match &node.value {
             Value::Number(number) => Some(Spanned {

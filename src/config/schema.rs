@@ -44,6 +44,7 @@ fn value(takes: Takes) -> Map<String, Value> {
         Takes::Flag => json!({ "anyOf": [{ "type": "boolean" }, reference()] }),
         Takes::Size => json!({ "anyOf": [scalar::<ByteSize>(), reference()] }),
         Takes::Period => json!({ "anyOf": [scalar::<Period>(), reference()] }),
+        Takes::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, reference()] }),
         Takes::Names => json!({ "anyOf": [
             { "type": "string" },
             { "type": "array", "items": { "type": "string" }, "minItems": 1 },

@@ -252,6 +252,20 @@ config::value
 }
 
 #[test]
+fn a_number_of_connections_is_a_number() {
+    let per_peer = |written: &str| {
+        let yaml = format!("http: {{ listen: ':1', connections_per_peer: {written} }}\n");
+        let loaded = load(&with_env(&yaml, &[("PEERS", "7")]));
+        loaded.map(|loaded| loaded.config.http.unwrap().connections_per_peer)
+    };
+    assert_eq!(per_peer("3").unwrap(), 3);
+    assert_eq!(per_peer("'${PEERS}'").unwrap(), 7);
+    for wrong in ["0", "-1", "1.5", "many", "[1]"] {
+        assert_eq!(per_peer(wrong).unwrap_err().len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn a_component_error_points_at_its_key() {
     let config = config(&inputs(
         "sinks:\n  out:\n    url: stdout\n    a: { b: 1 }\n    requird: false\n",

@@ -1,6 +1,7 @@
 //! What a running pipeline can be asked: counts, readiness.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -9,7 +10,7 @@ use tokio::time::timeout;
 use super::Plan;
 use crate::sink::driver::Status;
 use crate::telemetry::{
-    Gauges, Labels, Ledger, Series, Snapshot, render, render_gauges, render_series,
+    Gauges, Labels, Ledger, Series, Snapshot, render, render_gauges, render_listener, render_series,
 };
 
 /// How long a readiness check may take in all.
@@ -25,6 +26,8 @@ pub struct Monitor {
     required: Vec<bool>,
     watched: Vec<Watched>,
     series: Vec<Arc<Series>>,
+    /// Connections that tflog's own listener turned away.
+    refused: AtomicU64,
     stopping: watch::Receiver<bool>,
 }
 
@@ -49,6 +52,7 @@ impl Monitor {
             required: plan.sinks.iter().map(|s| s.required).collect(),
             watched: Vec::new(),
             series: plan.with.series.clone(),
+            refused: AtomicU64::new(0),
             stopping,
         }
     }
@@ -91,6 +95,11 @@ impl Monitor {
         &self.routes
     }
 
+    /// Hears that tflog's own listener turned a connection away.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The page for `/metrics`.
     #[must_use]
     pub fn metrics(&self) -> String {
@@ -111,7 +120,8 @@ impl Monitor {
             &self.buffer_bytes,
         );
         let series = self.series.iter().map(|series| &**series);
-        ledger + &render_gauges(&gauges) + &render_series(series)
+        let listener = render_listener(self.refused.load(Ordering::Relaxed));
+        ledger + &listener + &render_gauges(&gauges) + &render_series(series)
     }
 
     /// Why tflog cannot take events now; empty if it can.

@@ -77,6 +77,19 @@ pub fn render(
     page.text
 }
 
+/// Renders what tflog's own listener counts.
+#[must_use]
+pub fn render_listener(refused: u64) -> String {
+    let mut page = Page::default();
+    page.family(
+        "tflog_http_refused_connections_total",
+        "counter",
+        "connections of peers that have too many, turned away by tflog's own listener",
+    );
+    page.sample("", refused);
+    page.text
+}
+
 fn received(page: &mut Page, snapshot: &Snapshot, sources: &[Labels]) {
     let all = || sources.iter().zip(&snapshot.sources);
     page.family(

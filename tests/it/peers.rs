@@ -47,6 +47,31 @@ fn one_peer_has_so_many_connections() {
     assert_eq!(stop(running).0, Some(0));
 }
 
+/// tflog's own listener has a limit of its own, and counts whom it turns away.
+#[test]
+fn tflogs_own_listener_has_its_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let http = free_address();
+    let config = format!(
+        "http: {{ listen: '{http}', connections_per_peer: 2 }}\nsources: {{ push: http }}\n\
+         sinks: {{ out: blackhole }}\n"
+    );
+    let running = start(dir.path(), &config);
+    let (mut first, _second) = (connect(http), connect(http));
+    let mut third = connect(http);
+    let mut heard = Vec::new();
+    // Closed, or reset.
+    let _ = third.read_to_end(&mut heard);
+    assert_eq!(heard, b"");
+    let close = b"GET /metrics HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
+    first.write_all(close).unwrap();
+    let mut page = String::new();
+    first.read_to_string(&mut page).unwrap();
+    assert_eq!(metric(&page, "tflog_http_refused_connections_total"), 1);
+    assert_eq!(metric(&page, "tflog_source_refused_requests_total"), 0);
+    assert_eq!(stop(running).0, Some(0));
+}
+
 /// The kernel asks silent peers of every listener whether they are still there:
 /// that is what ends half-open connections.
 #[cfg(target_os = "linux")]
