@@ -55,7 +55,7 @@ fn run(arguments: &Arguments) -> Result<u8, u8> {
     built.plan.state = None;
     let run = Setup {
         http: None,
-        tls: None,
+        listener: setup::listener(&loaded.config),
         service: false,
         stats: arguments.stats,
     };
