@@ -8,6 +8,99 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(pub u8);
 
+/// Every spelling of up to [`SHORT_BYTES_MAX`] bytes, …
+const SHORT: [(&[&str], Level); 9] = [
+    (
+        &["info", "i", "inf", "log", "system", "6", "30"],
+        Level::INFO,
+    ),
+    (
+        &["error", "e", "err", "eror", "erro", "severe", "3", "50"],
+        Level::ERROR,
+    ),
+    (&["warn", "w", "warning", "wrn", "4", "40"], Level::WARN),
+    (
+        &["debug", "d", "dbg", "debu", "fine", "config", "7", "20"],
+        Level::DEBUG,
+    ),
+    (
+        &["trace", "t", "trc", "v", "verbose", "finer", "finest", "10"],
+        Level::TRACE,
+    ),
+    (
+        &["fatal", "f", "ftl", "fata", "panic", "emerg", "0", "60"],
+        Level::FATAL,
+    ),
+    (&["notice", "note", "n", "5"], Level::NOTICE),
+    (&["c", "crit", "2"], Level::CRITICAL),
+    (&["alert", "1"], Level::ALERT),
+];
+
+/// … and the longer ones.
+const LONG: [(&str, Level); 4] = [
+    ("critical", Level::CRITICAL),
+    ("information", Level::INFO),
+    ("informational", Level::INFO),
+    ("emergency", Level::FATAL),
+];
+
+/// What fits into a [`key`] beside its length.
+const SHORT_BYTES_MAX: usize = 7;
+/// A power of two, about twice as many as there are spellings.
+const SLOTS: usize = 128;
+
+/// The spellings in [`SHORT`] by their keys: each in its [`slot`] or the next
+/// that was empty.
+static TABLE: [(u64, Level); SLOTS] = table();
+
+const fn table() -> [(u64, Level); SLOTS] {
+    let mut table = [(0, Level::ABSENT); SLOTS];
+    let mut i = 0;
+    while i < SHORT.len() {
+        let (words, level) = SHORT[i];
+        let mut j = 0;
+        while j < words.len() {
+            let key = key(words[j].as_bytes());
+            let mut at = slot(key);
+            while table[at].0 != 0 {
+                at = (at + 1) % SLOTS;
+            }
+            table[at] = (key, level);
+            j += 1;
+        }
+        i += 1;
+    }
+    table
+}
+
+/// A word of up to [`SHORT_BYTES_MAX`] bytes as a number, in small letters and
+/// with its length; 0 if it is empty.
+#[inline]
+const fn key(word: &[u8]) -> u64 {
+    let len = word.len();
+    let bytes = match (word.first_chunk(), word.last_chunk()) {
+        // What the two have in common is the same in both.
+        (Some(first), Some(last)) => {
+            u32::from_le_bytes(*first) as u64
+                | (u32::from_le_bytes(*last) as u64) << (8 * (len - 4))
+        }
+        _ if len > 0 => {
+            word[0] as u64
+                | (word[len / 2] as u64) << (8 * (len / 2))
+                | (word[len - 1] as u64) << (8 * (len - 1))
+        }
+        _ => 0,
+    };
+    // Letters, and nothing that is in a spelling but them, have the bit 0x40.
+    bytes | (bytes & 0x4040_4040_4040_4040) >> 1 | (len as u64) << 56
+}
+
+/// Where a key belongs: the top bits of a product with the golden ratio.
+#[inline]
+const fn slot(key: u64) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.trailing_zeros())) as usize
+}
+
 impl Level {
     /// No level was found.
     pub const ABSENT: Level = Level(0);
@@ -42,26 +135,21 @@ impl Level {
             }
             _ => text,
         };
-        let mut lower = [0u8; 13];
-        let word = lower.get_mut(..text.len())?;
-        word.copy_from_slice(text);
-        word.make_ascii_lowercase();
-        Some(match &*word {
-            b"info" | b"i" | b"inf" | b"information" | b"informational" | b"log" | b"system"
-            | b"6" | b"30" => Level::INFO,
-            b"error" | b"e" | b"err" | b"eror" | b"erro" | b"severe" | b"3" | b"50" => Level::ERROR,
-            b"warn" | b"w" | b"warning" | b"wrn" | b"4" | b"40" => Level::WARN,
-            b"debug" | b"d" | b"dbg" | b"debu" | b"fine" | b"config" | b"7" | b"20" => Level::DEBUG,
-            b"trace" | b"t" | b"trc" | b"v" | b"verbose" | b"finer" | b"finest" | b"10" => {
-                Level::TRACE
+        if text.len() > SHORT_BYTES_MAX {
+            let mut long = LONG.iter();
+            let found = long.find(|(word, _)| text.eq_ignore_ascii_case(word.as_bytes()))?;
+            return Some(found.1);
+        }
+        let key = key(text);
+        let mut at = slot(key);
+        // Half of the slots are empty: mostly it is the first.
+        while TABLE[at].0 != key {
+            if TABLE[at].0 == 0 {
+                return None;
             }
-            b"fatal" | b"f" | b"ftl" | b"fata" | b"panic" | b"emerg" | b"emergency" | b"0"
-            | b"60" => Level::FATAL,
-            b"notice" | b"note" | b"n" | b"5" => Level::NOTICE,
-            b"critical" | b"c" | b"crit" | b"2" => Level::CRITICAL,
-            b"alert" | b"1" => Level::ALERT,
-            _ => return None,
-        })
+            at = (at + 1) % SLOTS;
+        }
+        (key != 0).then_some(TABLE[at].1)
     }
 
     /// The short lower-case name of the range the number is in; empty if absent.
@@ -104,6 +192,26 @@ mod tests {
         assert_eq!(Level::parse(b""), None);
         assert_eq!(Level::parse(b"informationally"), None);
         assert_eq!(Level::parse(b"8"), None);
+        // A zero is no letter, and `Q` no digit.
+        for text in [&b"i\0"[..], b"\x13", b"\x136", b"Q", b"WAR\0", b"\xc9nfo"] {
+            assert_eq!(Level::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_is_found_in_any_case() {
+        let short = SHORT
+            .iter()
+            .flat_map(|(words, level)| words.iter().map(move |w| (*w, *level)));
+        for (word, level) in short.chain(LONG) {
+            let mut mixed = word.as_bytes().to_vec();
+            assert_eq!(Level::parse(&mixed), Some(level), "{word}");
+            mixed
+                .iter_mut()
+                .step_by(2)
+                .for_each(u8::make_ascii_uppercase);
+            assert_eq!(Level::parse(&mixed), Some(level), "{word}");
+        }
     }
 
     #[test]

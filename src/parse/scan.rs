@@ -41,6 +41,9 @@ pub(super) fn non_digit(text: &[u8], from: usize, end: usize) -> usize {
 /// Where `literal` is first in `text[from..end]`; `literal` is not empty.
 #[inline]
 pub(super) fn find_literal(text: &[u8], from: usize, end: usize, literal: &[u8]) -> Option<usize> {
+    if let [byte] = literal {
+        return find(text, from, end, *byte);
+    }
     let mut at = from;
     loop {
         at = find(text, at, end, literal[0])?;

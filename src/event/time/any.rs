@@ -46,7 +46,7 @@ pub fn parse_any(text: &[u8]) -> Option<Timestamp> {
 }
 
 fn prefix(text: &[u8], near: Option<Timestamp>) -> Option<(Timestamp, usize, Form)> {
-    let mut cursor = Cursor { text, at: 0 };
+    let mut cursor = Cursor::new(text);
     let mut parts = Parts::default();
     let form = cursor.any(&mut parts)?;
     Some((parts.resolve(near)?, cursor.at, form))

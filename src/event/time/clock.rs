@@ -50,6 +50,12 @@ impl Cursor<'_> {
     /// AM or PM, if it is there.
     pub(super) fn afternoon(&mut self, parts: &mut Parts) {
         let start = self.at;
+        // Nearly always a space with a word behind it that is neither.
+        if let [b' ', next, ..] = self.text[start..]
+            && !matches!(next, b'A' | b'a' | b'P' | b'p' | 0xe2)
+        {
+            return;
+        }
         let pm = self.half_day().filter(|_| self.is_word_end());
         match pm {
             Some(pm) if (1..=12).contains(&parts.hour) => {

@@ -10,12 +10,14 @@ mod any;
 mod civil;
 mod clock;
 mod layout;
+mod memo;
 mod read;
 mod write;
 mod zone;
 
 pub use any::{Form, any_prefix, parse_any};
 pub use layout::{Layout, LayoutError};
+pub use memo::Memo;
 pub use write::Rfc3339Writer;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.

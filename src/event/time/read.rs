@@ -1,5 +1,7 @@
 //! Reading times: text to [`Timestamp`] by a layout.
 
+use std::ops::Range;
+
 use super::civil::{DAY_SECS, civil_from_days, days_from_civil, days_in_month};
 use super::layout::{Item, Layout};
 use super::{Timestamp, write, zone};
@@ -25,6 +27,21 @@ pub(super) struct Parts {
 pub(super) struct Cursor<'a> {
     pub(super) text: &'a [u8],
     pub(super) at: usize,
+    /// Where the digits of the last fraction are.
+    fraction: Range<usize>,
+    /// How many fractions were read.
+    fractions: usize,
+}
+
+impl Cursor<'_> {
+    pub(super) fn new(text: &[u8]) -> Cursor<'_> {
+        Cursor {
+            text,
+            at: 0,
+            fraction: 0..0,
+            fractions: 0,
+        }
+    }
 }
 
 impl Layout {
@@ -43,12 +60,26 @@ impl Layout {
     }
 
     pub(super) fn read(&self, text: &[u8], near: Option<Timestamp>) -> Option<(Timestamp, usize)> {
-        let mut cursor = Cursor { text, at: 0 };
+        let (time, len, _) = self.read_with_fraction(text, near)?;
+        Some((time, len))
+    }
+
+    /// As [`Layout::parse_prefix_in`], with where the digits of the second's
+    /// fraction are: others there make another fraction of the same time. `None`
+    /// if there are none or several.
+    pub(super) fn read_with_fraction(
+        &self,
+        text: &[u8],
+        near: Option<Timestamp>,
+    ) -> Option<(Timestamp, usize, Option<Range<usize>>)> {
+        let mut cursor = Cursor::new(text);
         let mut parts = Parts::default();
         for item in &self.items {
             cursor.item(item, &mut parts)?;
         }
-        Some((parts.resolve(near)?, cursor.at))
+        let has_fraction = cursor.fractions == 1 && parts.epoch.is_none();
+        let fraction = has_fraction.then_some(cursor.fraction);
+        Some((parts.resolve(near)?, cursor.at, fraction))
     }
 }
 
@@ -162,15 +193,12 @@ impl Cursor<'_> {
 
     /// Digits of a fraction, as nanoseconds; what is finer is cut.
     fn nanos(&mut self) -> Option<u32> {
-        let mut nanos = 0;
-        let mut scale = 100_000_000;
         let start = self.at;
-        while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
-            nanos += u32::from(digit - b'0') * scale;
-            scale /= 10;
-            self.at += 1;
-        }
-        (self.at > start).then_some(nanos)
+        let (nanos, len) = fraction_digits(self.text.get(start..)?);
+        self.at += len;
+        self.fraction = start..self.at;
+        self.fractions += 1;
+        (len > 0).then_some(nanos)
     }
 
     /// A separator and a fraction, if they are there.
@@ -225,17 +253,28 @@ impl Cursor<'_> {
     /// `2026-11-23T13:32:42.123`.
     #[inline]
     pub(super) fn date_time(&mut self, parts: &mut Parts) -> Option<()> {
-        parts.year = Some(i64::from(self.digits(4)?));
-        self.byte(b"-")?;
-        parts.month = self.digits(2)? as u8;
-        self.byte(b"-")?;
-        parts.day = self.digits(2)? as u8;
-        self.byte(b"T t")?;
-        parts.hour = self.digits(2)? as u8;
-        self.byte(b":")?;
-        parts.minute = self.digits(2)? as u8;
-        self.byte(b":")?;
-        parts.second = self.digits(2)? as u8;
+        let text = self.text.get(self.at..)?.first_chunk::<19>()?;
+        let date = digits_of(*text.first_chunk()?, *b"0000-00-")?;
+        let mut clock = *text[8..].first_chunk()?;
+        matches!(clock[2], b'T' | b' ' | b't').then_some(())?;
+        clock[2] = b' ';
+        let clock = digits_of(clock, *b"00 00:00")?;
+        let seconds = [
+            text[16] ^ b':',
+            text[17].wrapping_sub(b'0'),
+            text[18].wrapping_sub(b'0'),
+        ];
+        (seconds[0] == 0 && seconds[1] < 10 && seconds[2] < 10).then_some(())?;
+        let year = date[..4]
+            .iter()
+            .fold(0, |year, d| year * 10 + i64::from(*d));
+        parts.year = Some(year);
+        parts.month = date[5] * 10 + date[6];
+        parts.day = clock[0] * 10 + clock[1];
+        parts.hour = clock[3] * 10 + clock[4];
+        parts.minute = clock[6] * 10 + clock[7];
+        parts.second = seconds[1] * 10 + seconds[2];
+        self.at += text.len();
         parts.nanos = self.fraction();
         Some(())
     }
@@ -249,6 +288,42 @@ impl Cursor<'_> {
         });
         Some(())
     }
+}
+
+/// The digits of `text`, which must be where `shape` has `0`, and the bytes of
+/// `shape` everywhere else: all eight at once.
+#[inline]
+fn digits_of(text: [u8; 8], shape: [u8; 8]) -> Option<[u8; 8]> {
+    let shape = u64::from_le_bytes(shape);
+    // Digits become their values, bytes that are as they must be zero.
+    let values = u64::from_le_bytes(text) ^ shape;
+    // In bytes of digits what is over 9, in others what is not 0, reaches the top
+    // bit; what has that bit already may carry into others, and is refused too.
+    let is_digit = (shape >> 4) & !(shape >> 3) & !(shape >> 2) & LOW_BITS;
+    let excess = values.wrapping_add(0x7f * LOW_BITS - 9 * is_digit);
+    ((values | excess) & (0x80 * LOW_BITS) == 0).then(|| values.to_le_bytes())
+}
+
+/// The lowest bit of each byte.
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+
+/// The digits that `text` begins with, as a fraction in nanoseconds, and how
+/// many they are; what is finer is cut.
+#[inline]
+pub(super) fn fraction_digits(text: &[u8]) -> (u32, usize) {
+    let mut nanos = 0;
+    let mut scale = 100_000_000;
+    let mut len = 0;
+    while let Some(digit) = text
+        .get(len)
+        .map(|b| b.wrapping_sub(b'0'))
+        .filter(|d| *d < 10)
+    {
+        nanos += u32::from(digit) * scale;
+        scale /= 10;
+        len += 1;
+    }
+    (nanos, len)
 }
 
 impl Parts {
@@ -271,6 +346,10 @@ impl Parts {
             return on_closest_day(secs, self.nanos, near);
         }
         let (year, _, _) = civil_from_days(near.0.div_euclid(1_000_000_000).div_euclid(DAY_SECS));
+        // Mostly it is the reference's own: what is this close in it is further in others.
+        if let Some(time) = in_year(year).filter(|t| t.0.abs_diff(near.0) < HALF_YEAR_NANOS) {
+            return Some(time);
+        }
         (year - 1..=year + 1)
             .filter_map(in_year)
             .min_by_key(|t| t.0.abs_diff(near.0))
@@ -285,6 +364,9 @@ impl Parts {
         (self.day_of_year <= length).then(|| first + i64::from(self.day_of_year) - 1)
     }
 }
+
+/// Half of the shortest year.
+const HALF_YEAR_NANOS: u64 = 365 / 2 * 86_400 * 1_000_000_000;
 
 /// The time of a day on the day that puts it closest to `near`.
 fn on_closest_day(secs: i64, nanos: u32, near: Timestamp) -> Option<Timestamp> {

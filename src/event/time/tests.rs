@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 mod any;
+mod memo;
 
 /// Layouts that read what they write.
 const LAYOUTS: [&str; 9] = [

@@ -52,6 +52,23 @@ pub(super) fn prefix(text: &[u8]) -> Option<(i32, usize)> {
     let len = window.iter().position(|b| !b.is_ascii_alphanumeric());
     let len = len.unwrap_or(window.len());
     let name = &text[..len];
+    // What all of them end in; most words behind a time do not, such as levels.
+    matches!(name.last(), Some(b'T' | b'C' | b'Z' | b'K' | b'B')).then_some(())?;
     let found = ZONES.iter().find(|(zone, _)| zone.as_bytes() == name)?;
     Some((found.1 * 60, len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_zone_is_read_and_no_longer_word() {
+        for (zone, minutes) in ZONES {
+            let found = prefix(format!("{zone} x").as_bytes());
+            assert_eq!(found, Some((minutes * 60, zone.len())), "{zone}");
+            assert_eq!(prefix(format!("{zone}x").as_bytes()), None, "{zone}");
+        }
+        assert_eq!(prefix(b""), None);
+    }
 }

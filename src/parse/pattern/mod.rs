@@ -39,10 +39,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Parser, detect::Firsts, scan};
-use crate::event::time::Layout;
+use crate::event::time::{Layout, Memo};
 use crate::event::{Cell, Columns, Defs, Field, FieldKind, Level, Needs, Timestamp};
 use compile::{Op, Program};
-use run::{Memo, Span, State};
+use run::{Span, State};
 use template::Kind;
 pub use template::TemplateError;
 
@@ -114,7 +114,7 @@ impl Pattern {
             let (start, end) = (span.start as usize, span.end as usize);
             match span.kind {
                 FieldKind::Time => {
-                    let time = self.state.memos[named.slot].time;
+                    let time = self.state.memos[named.slot].time();
                     let cell = Cell::new(start, end);
                     named.output.put_time(out, row, text, cell, time);
                 }
@@ -148,7 +148,7 @@ impl Parser for Pattern {
 
     fn begin(&mut self, observed: Timestamp) {
         self.state.reference = observed;
-        self.state.memos.fill(Memo::EMPTY);
+        self.state.memos.iter_mut().for_each(Memo::forget);
     }
 
     fn parse_line(

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::super::scan;
 use super::compile::{Group, Op, Stop};
 use super::template::Kind;
-use crate::event::time::Layout;
+use crate::event::time::Memo;
 use crate::event::{FieldKind, Level, Timestamp};
 
 /// The longest run of letters that can be a level.
@@ -57,52 +57,6 @@ impl Span {
     }
 }
 
-/// The last time read, by its text: consecutive lines mostly share it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Memo {
-    text: [u8; Memo::BYTES_MAX],
-    len: usize,
-    pub(super) time: Timestamp,
-}
-
-impl Memo {
-    /// As long as the longest common layout; longer times are read each time.
-    const BYTES_MAX: usize = 36;
-    pub(super) const EMPTY: Memo = Memo {
-        text: [0; Memo::BYTES_MAX],
-        len: 0,
-        time: Timestamp::ABSENT,
-    };
-
-    /// Reads a time at the start of `text`: its length.
-    fn read(&mut self, layout: &Layout, text: &[u8], reference: Timestamp) -> Option<usize> {
-        let ends = |len: usize| {
-            matches!(
-                text.get(len),
-                None | Some(b' ' | b']' | b'"' | b'\t' | b'|')
-            )
-        };
-        if self.len > 0 && ends(self.len) && text.starts_with(&self.text[..self.len]) {
-            return Some(self.len);
-        }
-        let (time, len) = layout.parse_prefix_in(text, reference)?;
-        // A time that goes on in other lines (a fraction) must not be cut short.
-        self.set(if ends(len) { &text[..len] } else { &[] }, time);
-        Some(len)
-    }
-
-    /// Remembers the time of a text.
-    pub(super) fn set(&mut self, text: &[u8], time: Timestamp) {
-        self.time = time;
-        self.len = if text.len() <= Self::BYTES_MAX {
-            text.len()
-        } else {
-            0
-        };
-        self.text[..self.len].copy_from_slice(&text[..self.len]);
-    }
-}
-
 /// The scratch of one matcher.
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -122,7 +76,7 @@ pub(super) fn run(
     for op in ops {
         at = match op {
             Op::Literal { bytes, padded } => {
-                at = if scan::starts_with(text, at, end, bytes) {
+                at = if is_at(text, at, end, bytes) {
                     at + bytes.len()
                 } else {
                     loosely(text, at, end, bytes)?
@@ -152,6 +106,15 @@ pub(super) fn run(
         };
     }
     Some(at)
+}
+
+/// Whether a literal is at `at`: most are one byte long.
+#[inline]
+fn is_at(text: &[u8], at: usize, end: usize, literal: &[u8]) -> bool {
+    match literal {
+        [byte] => at < end && text[at] == *byte,
+        _ => scan::starts_with(text, at, end, literal),
+    }
 }
 
 /// Past `bytes` at `at`, each space of which may be several.

@@ -14,7 +14,7 @@ use super::{
     output::{self, Output},
     scan,
 };
-use crate::event::time::Layout;
+use crate::event::time::{Layout, Memo};
 use crate::event::{Cell, Columns, Defs, FieldKind, Level, Needs, Role, Timestamp};
 use structured::Structured;
 
@@ -47,6 +47,8 @@ pub(super) struct Syslog {
     variant: Variant,
     /// RFC 5424's time, which is the last of [`TIMES_3164`] too.
     times: Box<[(Arc<Layout>, Output)]>,
+    /// The last time in each layout.
+    memos: Box<[Memo]>,
     level: Output,
     facility: Output,
     message: Output,
@@ -83,6 +85,7 @@ impl Syslog {
         let mut output = |name, role| Output::new(name, role, None, needs, defs);
         Syslog {
             variant,
+            memos: vec![Memo::EMPTY; times.len()].into(),
             times,
             level: output("level", Some(Role::Level)),
             facility: output("facility", None),
@@ -105,9 +108,10 @@ impl Syslog {
         let (time, at) = token(text, at + 2, end)?;
         if !time.is_empty() {
             let last = self.times.len() - 1;
-            let (value, len) = self.times[last].0.parse_prefix(&text[time.clone()])?;
+            let memo = &mut self.memos[last];
+            let len = memo.read(&self.times[last].0, &text[time.clone()], self.reference)?;
             (len == time.len()).then_some(())?;
-            found.time = Some((last, time, value));
+            found.time = Some((last, time, memo.time()));
         }
         let (host, at) = token(text, at, end)?;
         let (service, at) = token(text, at, end)?;
@@ -140,9 +144,11 @@ impl Syslog {
     fn rfc3164(&mut self, text: &[u8], at: usize, end: usize, found: &mut Found) -> Option<()> {
         let window = &text[at..end];
         let reference = self.reference;
-        let time = self.times.iter().enumerate().find_map(|(i, (layout, _))| {
-            let (time, len) = layout.parse_prefix_in(window, reference)?;
-            matches!(window.get(len), Some(b' ' | b':')).then_some((i, at..at + len, time))
+        let memos = self.memos.iter_mut();
+        let mut layouts = self.times.iter().zip(memos).enumerate();
+        let time = layouts.find_map(|(i, ((layout, _), memo))| {
+            let len = memo.read(layout, window, reference)?;
+            matches!(window.get(len), Some(b' ' | b':')).then_some((i, at..at + len, memo.time()))
         });
         let has_priority = found.priority.is_some();
         let Some((layout, span, value)) = time else {
@@ -321,6 +327,7 @@ impl Parser for Syslog {
 
     fn begin(&mut self, observed: Timestamp) {
         self.reference = observed;
+        self.memos.iter_mut().for_each(Memo::forget);
     }
 
     fn parse_line(
