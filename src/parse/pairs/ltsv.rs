@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::super::scan;
 use super::{Pair, Pairs, hash, is_number};
 use crate::event::FieldKind;
 
@@ -28,6 +29,18 @@ pub(super) const NAMES: [(&str, &str); 16] = [
     ("reqtime", "duration_s"),
 ];
 
+/// The bytes that labels have.
+static LABELS: [bool; 256] = {
+    let mut labels = [false; 256];
+    let mut byte = 0u8;
+    while byte < u8::MAX {
+        let sign = matches!(byte, b'_' | b'.' | b'-');
+        labels[byte as usize] = byte.is_ascii_alphanumeric() || sign;
+        byte += 1;
+    }
+    labels
+};
+
 impl Pairs {
     /// Reads the line into `pairs`; `None` if it is not LTSV.
     pub(super) fn scan_ltsv(&mut self, text: &[u8], line: Range<usize>) -> Option<()> {
@@ -35,19 +48,15 @@ impl Pairs {
         let mut seen = 0u128;
         let mut count = 0;
         let mut start = line.start;
-        while start <= line.end {
-            let stop = memchr::memchr(b'\t', &text[start..line.end]);
-            let stop = stop.map_or(line.end, |at| start + at);
-            let field = &text[start..stop];
-            // A tab at the end of the line ends nothing.
-            if !field.is_empty() || stop < line.end {
-                let colon = field.iter().position(|&b| b == b':')?;
-                let label = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-                let plain = colon > 0 && field[..colon].iter().all(label);
-                plain.then_some(())?;
-                count += 1;
-                self.value(text, start..stop, start + colon, &mut seen)?;
-            }
+        // A tab at the end of the line ends nothing.
+        while start < line.end {
+            let label = text[start..line.end].iter();
+            let colon = start + label.take_while(|b| LABELS[usize::from(**b)]).count();
+            let is_label = colon > start && text[..line.end].get(colon) == Some(&b':');
+            is_label.then_some(())?;
+            let stop = scan::find(text, colon, line.end, b'\t').unwrap_or(line.end);
+            count += 1;
+            self.value(text, start..stop, colon, &mut seen)?;
             start = stop + 1;
         }
         (count > 1).then_some(())

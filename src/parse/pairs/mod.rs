@@ -127,8 +127,12 @@ impl Pairs {
     }
 
     fn lookup(&self, key: &[u8], hash: u8) -> u8 {
+        // Keys are short: a call costs more than the comparison.
+        let is_key = |known: &Known| {
+            known.key.len() == key.len() && known.key.bytes().zip(key).all(|(a, b)| a == *b)
+        };
         let mut index = self.buckets[usize::from(hash)];
-        while index != Pair::UNKNOWN && self.known[usize::from(index)].key.as_bytes() != key {
+        while index != Pair::UNKNOWN && !is_key(&self.known[usize::from(index)]) {
             index = self.next[usize::from(index)];
         }
         index
@@ -143,13 +147,18 @@ impl Pairs {
         let mut seen = 0u128;
         while at < end {
             let start = at;
-            while at < end && text[at] > b' ' && text[at] != b'=' && text[at] != b'"' {
+            let mut plain = true;
+            while at < end && !matches!(KEYS[usize::from(text[at])], InKey::End) {
+                plain &= matches!(KEYS[usize::from(text[at])], InKey::Plain);
                 at += 1;
             }
             let has_value = at < end && text[at] == b'=';
             let key = &text[start..at];
-            if key.is_empty() || self.syntax == Syntax::Strict && !(has_value && is_plain_key(key))
-            {
+            if key.is_empty() {
+                return None;
+            }
+            let plain = plain && (key[0].is_ascii_alphabetic() || matches!(key[0], b'_' | b'@'));
+            if self.syntax == Syntax::Strict && !(has_value && plain) {
                 return None;
             }
             let hash = hash(key);
@@ -174,6 +183,7 @@ impl Pairs {
     }
 
     /// Adds a pair, in the place of an earlier one with its key.
+    #[inline]
     fn add(&mut self, text: &[u8], pair: Pair, seen: &mut u128) -> Option<()> {
         let bit = 1u128 << pair.hash;
         if *seen & bit != 0 {
@@ -261,12 +271,30 @@ fn push_value(pair: Pair, def: u32, out: &mut Columns) {
     out.push_field(Field::new(def, pair.kind, start, end));
 }
 
-fn is_plain_key(key: &[u8]) -> bool {
-    let first = key[0].is_ascii_alphabetic() || matches!(key[0], b'_' | b'@');
-    let plain =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@' | b'/' | b'#');
-    first && key.iter().all(plain)
+/// What a byte is in a key of logfmt.
+#[derive(Clone, Copy)]
+enum InKey {
+    /// It ends the key.
+    End,
+    /// A key of [`Syntax::Strict`] may have it.
+    Plain,
+    Other,
 }
+
+static KEYS: [InKey; 256] = {
+    let mut keys = [InKey::Other; 256];
+    let mut byte = 0u8;
+    while byte < u8::MAX {
+        keys[byte as usize] = match byte {
+            0..=b' ' | b'=' | b'"' => InKey::End,
+            b'_' | b'.' | b'-' | b'@' | b'/' | b'#' => InKey::Plain,
+            _ if byte.is_ascii_alphanumeric() => InKey::Plain,
+            _ => InKey::Other,
+        };
+        byte += 1;
+    }
+    keys
+};
 
 /// Reads the value at `at`; where it ends.
 fn value(text: &[u8], at: usize, end: usize, pair: &mut Pair) -> Option<usize> {
