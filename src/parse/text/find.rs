@@ -249,23 +249,36 @@ impl<'a> Finder<'a> {
             self.words_since_time += 1;
         }
         if self.found.level.is_none() && start < end {
-            let span = start..end;
-            let around = self.around(&span, nth, since);
-            if let Some(number) = word::number(self.text, &span, &around) {
+            self.level(start..end, nth, since);
+        }
+        stop
+    }
+
+    /// The level that a word is, if it is meant as one.
+    fn level(&mut self, span: Range<usize>, nth: usize, since_time: usize) {
+        let word = &self.text[span.clone()];
+        if word[0].is_ascii_digit() {
+            if let Some(number) = word::number(word, &self.text[self.line.start..span.start]) {
                 self.found.level = Some(Severity::Number(number));
                 self.found.level_at = span;
                 self.found.keyed = true;
-            } else if word::is_level(&self.text[span.clone()], &around) {
-                self.found.keyed |= around.keyed;
-                self.set_level(span);
-            } else if self.found.time.is_none()
-                && (nth == 0 || around.enclosed)
-                && word::may_be_level(&self.text[span.clone()])
-            {
-                self.pending.get_or_insert(span);
             }
+            return;
         }
-        stop
+        // Nearly all words are none.
+        if !word[0].is_ascii_alphabetic() || Level::parse(word).is_none() {
+            return;
+        }
+        let around = self.around(&span, nth, since_time);
+        if word::is_level(word, &around) {
+            self.found.keyed |= around.keyed;
+            self.set_level(span);
+        } else if self.found.time.is_none()
+            && (nth == 0 || around.enclosed)
+            && word::may_be_level(word)
+        {
+            self.pending.get_or_insert(span);
+        }
     }
 
     fn around(&self, span: &Range<usize>, nth: usize, since_time: usize) -> Around {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::{
     Parser,
     output::{self, Output},
+    scan,
 };
 use crate::event::time::Layout;
 use crate::event::{Cell, Columns, Defs, FieldKind, Needs, Role, Timestamp};
@@ -185,15 +186,19 @@ const DIM_COLON: &[u8] = b"\x1b[2m:\x1b[0m ";
 /// Past the names of what wrote a message: a source file and its line, a
 /// logger's path before a dash, the spans and the target of a coloured line.
 fn writer(text: &[u8], rest: Range<usize>) -> usize {
-    let head = &text[rest.start..rest.end.min(rest.start + HEAD_PART_BYTES_MAX * 4)];
-    if let Some(colon) = memchr::memmem::rfind(head, DIM_COLON) {
+    let end = rest.end.min(rest.start + HEAD_PART_BYTES_MAX * 4);
+    let head = &text[rest.start..end];
+    // Few lines are coloured.
+    if scan::find(text, rest.start, end, ESCAPE).is_some()
+        && let Some(colon) = memchr::memmem::rfind(head, DIM_COLON)
+    {
         return rest.start + colon + DIM_COLON.len();
     }
-    let Some(space) = memchr::memchr(b' ', head) else {
+    let Some(space) = scan::find(text, rest.start, end, b' ').map(|at| at - rest.start) else {
         return rest.start;
     };
     let (token, behind) = head.split_at(space);
-    if is_path(token) && behind.starts_with(b" - ") {
+    if behind.starts_with(b" - ") && is_path(token) {
         return rest.start + space + 3;
     }
     match token.strip_suffix(b":") {

@@ -4,8 +4,6 @@
 //! a column, a bracket or a colon says so, `E` only next to a time or in
 //! brackets. A message may use all of these words.
 
-use std::ops::Range;
-
 use crate::event::Level;
 
 /// What stands around a word.
@@ -23,9 +21,6 @@ pub(super) struct Around {
     /// Whether a key such as `level=` stands before it.
     pub(super) keyed: bool,
 }
-
-/// The longest word that is a level, with a digit behind it.
-const LEVEL_BYTES_MAX: usize = 14;
 
 /// Words that are levels and mostly nothing else, in the letters of a shout.
 const PLAIN: [&str; 22] = [
@@ -52,27 +47,26 @@ const KEYS: [&str; 8] = [
 ];
 
 /// What ends a word.
+#[inline]
 pub(super) fn is_delimiter(byte: u8) -> bool {
-    byte <= b' '
-        || matches!(
-            byte,
-            b'[' | b']'
-                | b'('
-                | b')'
-                | b'<'
-                | b'>'
-                | b'{'
-                | b'}'
-                | b'|'
-                | b','
-                | b';'
-                | b':'
-                | b'"'
-                | b'\''
-                | b'='
-                | b'/'
-        )
+    DELIMITERS[usize::from(byte)]
 }
+
+static DELIMITERS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte <= b' ' {
+        table[byte as usize] = true;
+        byte += 1;
+    }
+    let signs = b"[]()<>{}|,;:\"'=/";
+    let mut i = 0;
+    while i < signs.len() {
+        table[signs[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
 
 /// Whether a time can begin with this byte: a digit, or the first letter of a
 /// month or weekday.
@@ -126,19 +120,16 @@ pub(super) fn has_key(head: &[u8]) -> bool {
     })
 }
 
-/// The level that a number after a key tells.
-pub(super) fn number(text: &[u8], span: &Range<usize>, around: &Around) -> Option<Level> {
-    let digits = &text[span.clone()];
-    if !around.keyed || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
+/// The level that a number tells if a key stands before it, at the end of `head`.
+pub(super) fn number(digits: &[u8], head: &[u8]) -> Option<Level> {
+    (digits.iter().all(u8::is_ascii_digit) && has_key(head)).then_some(())?;
     Level::parse(digits)
 }
 
-/// Whether `word` may be a level at the beginning of a line, if a time follows.
+/// Whether a word that is a level may be meant as one at the beginning of a
+/// line, if a time follows: other single letters than those are none.
 pub(super) fn may_be_level(word: &[u8]) -> bool {
-    is_letter(word)
-        || (word.len() > 1 && Level::parse(word).is_some() && word[0].is_ascii_alphabetic())
+    word.len() > 1 || is_letter(word)
 }
 
 fn is_letter(word: &[u8]) -> bool {
@@ -148,11 +139,8 @@ fn is_letter(word: &[u8]) -> bool {
     )
 }
 
-/// Whether a word is meant as a level.
+/// Whether a word that is a level is meant as one.
 pub(super) fn is_level(word: &[u8], around: &Around) -> bool {
-    if word.len() > LEVEL_BYTES_MAX || !word[0].is_ascii_alphabetic() {
-        return false;
-    }
     if word.len() == 1 {
         let spaced = matches!(
             around.after,
@@ -161,9 +149,6 @@ pub(super) fn is_level(word: &[u8], around: &Around) -> bool {
         let apart = around.enclosed && (around.since_time.is_some() || around.nth == 0);
         let next = around.since_time == Some(0) && spaced;
         return is_letter(word) && (apart || next || around.keyed);
-    }
-    if Level::parse(word).is_none() {
-        return false;
     }
     if around.enclosed || around.keyed {
         return true;
@@ -179,17 +164,18 @@ pub(super) fn is_level(word: &[u8], around: &Around) -> bool {
     let near = around.nth == 0 || around.since_time == Some(0);
     let told = matches!(around.after, b':' | b'|') || around.before == b'|';
     if is_shouted(word) {
-        let plain = PLAIN.iter().any(|p| p.as_bytes() == word.trim_ascii_end());
+        let plain = || PLAIN.iter().any(|p| p.as_bytes() == word);
         // A digit of its own: `DEBUG1`.
         let graded = word[word.len() - 1].is_ascii_digit();
         let in_head = around.nth < 4 || around.since_time.is_some_and(|words| words < 8);
-        return near || (plain || graded || told) && in_head;
+        return near || in_head && (told || graded || plain());
     }
-    let small = SMALL
-        .iter()
-        .any(|s| s.as_bytes().eq_ignore_ascii_case(word));
+    let small = || {
+        let mut words = SMALL.iter();
+        words.any(|s| s.as_bytes().eq_ignore_ascii_case(word))
+    };
     let in_head = near || around.since_time.is_some_and(|words| words < 4);
-    (told && in_head) || (small && around.since_time == Some(0))
+    (told && in_head) || (around.since_time == Some(0) && small())
 }
 
 fn is_shouted(word: &[u8]) -> bool {
