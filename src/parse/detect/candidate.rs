@@ -8,6 +8,7 @@ use super::super::pairs::Pairs;
 use super::super::pattern::Pattern;
 use super::super::syslog::Syslog;
 use super::super::text::Text;
+use super::bytes::{AsciiSet, ByteSet};
 use crate::event::Columns;
 
 /// A compiled candidate; each stream gets a copy.
@@ -99,43 +100,22 @@ impl Candidate {
         }
     }
 
-    /// The bytes that its lines can begin with.
-    pub(super) fn firsts(&self) -> Firsts {
+    /// Bytes that all its lines have, behind their time if they begin with one.
+    pub(super) fn required(&self) -> AsciiSet {
         match self {
-            Candidate::Json(_) => Firsts::of(b"{ \t"),
+            Candidate::Pattern(parser) => parser.required(),
+            _ => AsciiSet::default(),
+        }
+    }
+
+    /// The bytes that its lines can begin with.
+    pub(super) fn firsts(&self) -> ByteSet {
+        match self {
+            Candidate::Json(_) => ByteSet::of(b"{ \t"),
             Candidate::Pattern(parser) => parser.firsts(),
             // A priority, or a time: a month's name or RFC 3339's digits.
-            Candidate::Syslog(_) => Firsts::where_(|b| b == b'<' || b.is_ascii_alphanumeric()),
-            Candidate::Pairs(_) | Candidate::Text(_) => Firsts::where_(|_| true),
+            Candidate::Syslog(_) => ByteSet::where_(|b| b == b'<' || b.is_ascii_alphanumeric()),
+            Candidate::Pairs(_) | Candidate::Text(_) => ByteSet::where_(|_| true),
         }
-    }
-}
-
-/// A set of bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Firsts([u64; 4]);
-
-impl Firsts {
-    pub(in super::super) fn of(bytes: &[u8]) -> Firsts {
-        Firsts::where_(|b| bytes.contains(&b))
-    }
-
-    pub(in super::super) fn where_(holds: impl Fn(u8) -> bool) -> Firsts {
-        let mut set = Firsts::default();
-        for byte in 0..=u8::MAX {
-            if holds(byte) {
-                set.0[usize::from(byte / 64)] |= 1 << (byte % 64);
-            }
-        }
-        set
-    }
-
-    pub(in super::super) fn or(self, other: Firsts) -> Firsts {
-        Firsts(std::array::from_fn(|i| self.0[i] | other.0[i]))
-    }
-
-    #[inline]
-    pub(super) fn contains(self, byte: u8) -> bool {
-        self.0[usize::from(byte / 64)] >> (byte % 64) & 1 == 1
     }
 }

@@ -9,11 +9,12 @@
 //! next batch decide anew.
 //!
 //! Of the others only those are tried whose lines begin with the line's first
-//! byte, and those that begin with a time share its reading. Plain text takes any
-//! line, so it can never be sure: after a long run of it the other formats,
-//! but for JSON, are tried on some lines only, and on those that begin
-//! differently.
+//! byte and have in them what the line has, and those that begin with a time share
+//! its reading. Plain text takes any line, so it can never be sure: after a long
+//! run of it the other formats, but for JSON, are tried on some lines only, the
+//! longer the fewer, and on those that begin differently.
 
+mod bytes;
 mod candidate;
 
 use std::ops::Range;
@@ -23,7 +24,8 @@ use super::Parser;
 use crate::event::batch::trim_terminator;
 use crate::event::time::Layout;
 use crate::event::{Columns, Defs, Needs, Timestamp};
-pub(super) use candidate::{Candidate, Firsts, Stock};
+pub(super) use bytes::{AsciiSet, ByteSet};
+pub(super) use candidate::{Candidate, Stock};
 
 /// How many lines decide: enough that one odd line does not.
 const SAMPLE_LINES: usize = 16;
@@ -36,8 +38,28 @@ const MISSES_MIN: u32 = 64;
 const MISSES_MAX: u32 = 1 << 16;
 /// After so many lines in a row that only plain text took, …
 const TEXT_RUN: u64 = 256;
-/// … the other formats are tried on one line in so many.
+/// … the other formats are tried on one line in so many, …
 const TEXT_SAMPLE: u64 = 32;
+/// … and after so many on one in so many.
+const TEXT_LONG_RUN: u64 = 4096;
+const TEXT_LONG_SAMPLE: u64 = 256;
+
+/// What a line must look like for a candidate to be worth a try.
+struct Gate {
+    /// The bytes that it can begin with.
+    firsts: ByteSet,
+    /// Bytes that it has (see [`Candidate::required`]).
+    required: AsciiSet,
+}
+
+impl Gate {
+    fn of(candidate: &Candidate) -> Gate {
+        Gate {
+            firsts: candidate.firsts(),
+            required: candidate.required(),
+        }
+    }
+}
 
 /// A layout that some candidates' lines begin with: read once a line for all.
 struct Lead {
@@ -60,11 +82,17 @@ enum Reading {
 pub(super) struct Detect {
     needs: Needs,
     candidates: Box<[Candidate]>,
-    /// For each candidate, the bytes that its lines begin with.
-    firsts: Box<[Firsts]>,
+    /// One for each candidate.
+    gates: Box<[Gate]>,
     /// For each candidate, the index in `leads` of what its lines begin with.
     lead_of: Box<[Option<usize>]>,
     leads: Box<[Lead]>,
+    /// What bytes the line has …
+    seen: AsciiSet,
+    /// … and what it has behind a time of so many bytes.
+    seen_behind: Option<(usize, AsciiSet)>,
+    /// The candidates that are tried on every line that is not the stream's format.
+    always: Box<[usize]>,
     /// The stream's format.
     chosen: Option<usize>,
     /// What read the last line that was not the stream's format.
@@ -102,8 +130,13 @@ impl Detect {
             }))
         });
         let lead_of = lead_of.collect();
+        let any_line = |c: &Candidate| matches!(c, Candidate::Json(_) | Candidate::Text(_));
+        let all = candidates.iter().enumerate();
         Detect {
-            firsts: candidates.iter().map(Candidate::firsts).collect(),
+            always: all.filter(|(_, c)| any_line(c)).map(|(i, _)| i).collect(),
+            gates: candidates.iter().map(Gate::of).collect(),
+            seen: AsciiSet::default(),
+            seen_behind: None,
             lead_of,
             leads: leads.into(),
             chosen: None,
@@ -136,7 +169,7 @@ impl Detect {
             let line = line.start..newline.map_or(line.end, |at| line.start + at);
             start = end as usize;
             self.sampled += 1;
-            self.forget();
+            self.look(&text[line.clone()]);
             for i in 0..self.candidates.len() {
                 let reads = match self.candidates[i] {
                     // It learns of what it reads; its lines are no other's.
@@ -170,14 +203,17 @@ impl Detect {
         self.undecided = false;
     }
 
-    /// Forgets what the last line began with.
-    fn forget(&mut self) {
+    /// Forgets what the last line began with and looks at what `line` has in it.
+    fn look(&mut self, line: &[u8]) {
         for lead in &mut self.leads {
             lead.reading = Reading::Unread;
         }
+        self.seen = AsciiSet::of_short(line);
+        self.seen_behind = None;
     }
 
-    /// Whether candidate `i` reads the line, into row `row`.
+    /// Whether candidate `i` reads the line that was looked at, into row `row`.
+    #[inline]
     fn reads(
         &mut self,
         i: usize,
@@ -187,12 +223,16 @@ impl Detect {
         out: &mut Columns,
     ) -> bool {
         let first = text[line.clone()].first().copied().unwrap_or(b'\n');
-        self.firsts[i].contains(first)
+        // Most lines of other formats fail here, before anything is read.
+        let gate = &self.gates[i];
+        gate.firsts.contains(first)
+            && gate.required.is_within(self.seen)
             && self.may_be(i, &text[line.clone()])
             && self.candidates[i].parse_line(text, line.clone(), row, out)
     }
 
-    /// Whether the line may be candidate `i`'s, by the time it begins with.
+    /// Whether the line may be candidate `i`'s, by the time it begins with and
+    /// the bytes that it has behind that.
     fn may_be(&mut self, i: usize, line: &[u8]) -> bool {
         let Some(lead) = self.lead_of[i] else {
             return true;
@@ -205,13 +245,23 @@ impl Detect {
         let Reading::Time(time, len) = *reading else {
             return false;
         };
+        let seen = match self.seen_behind {
+            Some((from, seen)) if from == len => seen,
+            _ => AsciiSet::of_short(&line[len..]),
+        };
+        self.seen_behind = Some((len, seen));
+        if !self.gates[i].required.is_within(seen) {
+            return false;
+        }
         if let Candidate::Pattern(pattern) = &mut self.candidates[i] {
             pattern.set_lead(&line[..len], time);
         }
         true
     }
 
-    /// Reads a line that is not the stream's format.
+    /// Reads a line that is not the stream's format. Not inlined, so that the
+    /// loop over those that are is short.
+    #[inline(never)]
     fn read_other(
         &mut self,
         text: &[u8],
@@ -219,29 +269,40 @@ impl Detect {
         row: usize,
         out: &mut Columns,
     ) -> bool {
-        self.forget();
-        let first = kind_of(text[line.clone()].first().copied());
-        let sampled = self.text_run < TEXT_RUN
-            || self.text_run.is_multiple_of(TEXT_SAMPLE)
-            || first != self.text_first;
-        let second = self.second.filter(|_| sampled);
-        for i in second.into_iter().chain(0..self.candidates.len()) {
-            let always = matches!(self.candidates[i], Candidate::Json(_) | Candidate::Text(_));
-            if Some(i) != self.chosen && (sampled || always) && self.reads(i, text, line, row, out)
-            {
-                self.took(i, first);
-                return true;
-            }
+        let first = text[line.clone()].first().copied().unwrap_or(b'\n');
+        let kind = kind_of(first);
+        let one_in = match self.text_run {
+            ..TEXT_RUN => 1,
+            TEXT_RUN..TEXT_LONG_RUN => TEXT_SAMPLE,
+            TEXT_LONG_RUN.. => TEXT_LONG_SAMPLE,
+        };
+        let sampled = self.text_run.is_multiple_of(one_in) || kind != self.text_first;
+        let chosen = self.chosen;
+        let taker = if sampled {
+            self.look(&text[line.clone()]);
+            let mut candidates = self.second.into_iter().chain(0..self.candidates.len());
+            candidates.find(|&i| Some(i) != chosen && self.reads(i, text, line, row, out))
+        } else {
+            let mut always = self.always.iter().copied();
+            let candidates = &mut self.candidates;
+            always.find(|&i| {
+                Some(i) != chosen
+                    && self.gates[i].firsts.contains(first)
+                    && candidates[i].parse_line(text, line.clone(), row, out)
+            })
+        };
+        if let Some(i) = taker {
+            self.took(i, kind);
         }
-        false
+        taker.is_some()
     }
 
     /// Notes that candidate `i`, which is not the stream's format, took a line.
-    fn took(&mut self, i: usize, first: u8) {
+    fn took(&mut self, i: usize, kind: u8) {
         self.last = Some(i);
         if let Candidate::Text(_) = self.candidates[i] {
             self.text_run += 1;
-            self.text_first = first;
+            self.text_first = kind;
             // Lines of plain text are in streams of every format.
             if self.chosen.is_none() {
                 return;
@@ -261,11 +322,11 @@ impl Detect {
 
 /// What kind of byte a line begins with: digits and letters are alike among
 /// themselves.
-fn kind_of(first: Option<u8>) -> u8 {
+fn kind_of(first: u8) -> u8 {
     match first {
-        Some(b'0'..=b'9') => b'0',
-        Some(b'a'..=b'z' | b'A'..=b'Z') => b'a',
-        other => other.unwrap_or_default(),
+        b'0'..=b'9' => b'0',
+        b'a'..=b'z' | b'A'..=b'Z' => b'a',
+        other => other,
     }
 }
 
@@ -291,6 +352,7 @@ impl Parser for Detect {
         None
     }
 
+    #[inline]
     fn parse_line(
         &mut self,
         text: &[u8],

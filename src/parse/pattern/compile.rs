@@ -1,6 +1,6 @@
 //! Parts to a program: what ends each capture, and where its value goes.
 
-use super::super::detect::Firsts;
+use super::super::detect::{AsciiSet, ByteSet};
 use super::super::output::{Output, role_of};
 use super::template::{Capture, Kind, Part, TemplateError, error};
 use crate::event::{Defs, Needs, Role};
@@ -308,11 +308,11 @@ pub(super) fn weight(ops: &[Op]) -> u32 {
 }
 
 /// The bytes that a line can begin with that `ops` match.
-pub(super) fn firsts(ops: &[Op]) -> Firsts {
-    let mut all = Firsts::default();
+pub(super) fn firsts(ops: &[Op]) -> ByteSet {
+    let mut all = ByteSet::default();
     for op in ops {
         let kind = match op {
-            Op::Literal { bytes, .. } => return all.or(Firsts::of(&bytes[..1])),
+            Op::Literal { bytes, .. } => return all.or(ByteSet::of(&bytes[..1])),
             Op::Optional(group) => {
                 all = all.or(firsts(&group.ops));
                 continue;
@@ -321,17 +321,30 @@ pub(super) fn firsts(ops: &[Op]) -> Firsts {
         };
         let digit = |b: u8| b.is_ascii_digit() || b == b'-';
         return all.or(match kind {
-            Kind::Int | Kind::Float => Firsts::where_(digit),
-            Kind::Ip => Firsts::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
-            Kind::Time(_) => Firsts::where_(|b| digit(b) || b.is_ascii_alphabetic() || b == b' '),
-            Kind::Level | Kind::Name => Firsts::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
-            Kind::Stream => Firsts::of(b"s"),
-            Kind::Mark => Firsts::of(b".-*#"),
-            Kind::Quoted => Firsts::of(b"\""),
-            Kind::Word => Firsts::where_(|b| b > b' '),
-            Kind::Text | Kind::Most | Kind::Rest | Kind::Raw => Firsts::where_(|_| true),
+            Kind::Int | Kind::Float => ByteSet::where_(digit),
+            Kind::Ip => ByteSet::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
+            Kind::Time(_) => ByteSet::where_(|b| digit(b) || b.is_ascii_alphabetic() || b == b' '),
+            Kind::Level | Kind::Name => ByteSet::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
+            Kind::Stream => ByteSet::of(b"s"),
+            Kind::Mark => ByteSet::of(b".-*#"),
+            Kind::Quoted => ByteSet::of(b"\""),
+            Kind::Word => ByteSet::where_(|b| b > b' '),
+            Kind::Text | Kind::Most | Kind::Rest | Kind::Raw => ByteSet::where_(|_| true),
         });
     }
     // Nothing at all matches the empty line, which begins with its end.
-    all.or(Firsts::of(b"\n"))
+    all.or(ByteSet::of(b"\n"))
+}
+
+/// Bytes that stand in every line, behind a time that it begins with, that
+/// `ops` match.
+pub(super) fn required(ops: &[Op]) -> AsciiSet {
+    let of = |op: &Op| match op {
+        Op::Literal { bytes, .. } => AsciiSet::of(bytes),
+        Op::Capture {
+            kind: Kind::Quoted, ..
+        } => AsciiSet::of(b"\""),
+        Op::Capture { .. } | Op::Optional(_) => AsciiSet::default(),
+    };
+    ops.iter().map(of).fold(AsciiSet::default(), AsciiSet::or)
 }

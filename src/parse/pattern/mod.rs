@@ -38,7 +38,11 @@ mod template;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Parser, detect::Firsts, scan};
+use super::{
+    Parser,
+    detect::{AsciiSet, ByteSet},
+    scan,
+};
 use crate::event::time::{Layout, Memo};
 use crate::event::{Cell, Columns, Defs, Field, FieldKind, Level, Needs, Timestamp};
 use compile::{Op, Program};
@@ -92,8 +96,13 @@ impl Pattern {
         compile::weight(&self.program.ops)
     }
 
+    /// Bytes that all its lines have, behind their time if they begin with one.
+    pub(super) fn required(&self) -> AsciiSet {
+        compile::required(&self.program.ops)
+    }
+
     /// The bytes that its lines can begin with.
-    pub(super) fn firsts(&self) -> Firsts {
+    pub(super) fn firsts(&self) -> ByteSet {
         compile::firsts(&self.program.ops)
     }
 
