@@ -181,6 +181,14 @@ fn text_without_its_writer() {
             "message='cache: miss'",
         ),
         (
+            "2026/11/23 13:32:42 main.go:87: stock is low: ERROR margin 2",
+            "message='stock is low: ERROR margin 2'",
+        ),
+        (
+            "2026/11/23 13:32:42 main.go:87: ERROR: margin is 2",
+            "message='margin is 2'",
+        ),
+        (
             "2026/11/23 13:32:42 e.g. - a case",
             "message='e.g. - a case'",
         ),

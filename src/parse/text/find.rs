@@ -87,6 +87,8 @@ pub(super) struct Finder<'a> {
     pending: Option<Range<usize>>,
     /// Words since the time that are more than numbers.
     words_since_time: usize,
+    /// Where the message begins, if a source file and its line say so.
+    message: Option<usize>,
 }
 
 impl<'a> Finder<'a> {
@@ -100,6 +102,7 @@ impl<'a> Finder<'a> {
             epoch: None,
             pending: None,
             words_since_time: 0,
+            message: None,
         }
     }
 
@@ -247,6 +250,12 @@ impl<'a> Finder<'a> {
         let since = self.words_since_time;
         if start < end && !self.text[start..end].iter().all(u8::is_ascii_digit) {
             self.words_since_time += 1;
+        } else if self.text[..self.line.end][stop..].starts_with(b": ") {
+            let word = memchr::memrchr(b' ', &self.text[self.line.start..stop]);
+            let word = self.line.start + word.map_or(0, |space| space + 1);
+            if super::is_source(&self.text[word..stop]) {
+                self.message = Some(stop + 2);
+            }
         }
         if self.found.level.is_none() && start < end {
             self.level(start..end, nth, since);
@@ -270,6 +279,10 @@ impl<'a> Finder<'a> {
             return;
         }
         let around = self.around(&span, nth, since_time);
+        // `main.go:87: stock is low: ERROR margin 2`: the message says something of an error.
+        if self.message.is_some_and(|at| span.start > at) && !around.keyed {
+            return;
+        }
         if word::is_level(word, &around) {
             self.found.keyed |= around.keyed;
             self.set_level(span);
