@@ -69,8 +69,8 @@ def utc(text, layout):
 
 
 class Text:
-    """Lines that patterns match: groups time, level or pri, message; `alt*` are readings of the
-    message as good, `time2` of the time. With `plain`, other lines are messages by themselves."""
+    """Lines that patterns match: groups time (or clock, a time of day without a date, which is not
+    scored), level or pri, message; `alt*` are readings of the message as good, `time2` of the time. With `plain`, other lines are messages by themselves."""
 
     def __init__(self, *patterns, time="iso", time2=None, plain=False, joined=None):
         self.patterns = [re.compile(p) for p in patterns]
@@ -86,7 +86,7 @@ class Text:
             return ("-", "-", [line.strip()]) if self.plain and line.strip() else None
         group = found.groupdict()
         layout = self.time[at] if isinstance(self.time, tuple) else self.time
-        time = utc(group["time"], layout) if group.get("time") else "-"
+        time = utc(group["time"], layout) if group.get("time") else "?" if group.get("clock") else "-"
         if group.get("time2"):
             time += "|" + utc(group["time2"], self.time2)
         level = "-"
@@ -219,7 +219,7 @@ FORMATS = {
     "kafka": Text(rf"\[(?P<time>{ISO})\] (?P<level>[A-Z]+) (?P<message>.*?)(?: \([\w.$]+\))?$"),
     "zookeeper": Text(rf"(?P<time>{ISO}) \[myid:\S*\] - (?P<level>[A-Z]+) +\[.*?@\d+\] - (?P<message>.*)$"),
     "opensearch": Text(rf"\[(?P<time>{ISO})\]\[(?P<level>[A-Z]+) *\]\[[^\]]*\] \[[^\]]*\] ?(?P<message>.*)$"),
-    "logback_default": Text(r"\d\d:\d\d:\d\d\.\d+ \[[^\]]+\] (?P<level>[A-Z]+) +\S+ --? (?P<message>.*)$"),
+    "logback_default": Text(r"(?P<clock>\d\d:\d\d:\d\d\.\d+) \[[^\]]+\] (?P<level>[A-Z]+) +\S+ --? (?P<message>.*)$"),
     "logback_dated": Text(rf"(?P<time>{ISO}) \[[^\]]+\] (?P<level>[A-Z]+) +\S+ - (?P<message>.*)$"),
     "logback_manual": Text(rf"(?P<time>{ISO}) (?P<level>[A-Z]+) +\[[^\]]+\] \S+ \[[^\]]+\] (?P<message>.*)$"),
     "log4j2_classic": Text(rf"(?P<time>{ISO}) (?P<level>[A-Z]+) +\[[^\]]+\] \S+ \([^)]+\) - (?P<message>.*)$"),
@@ -276,7 +276,7 @@ FORMATS = {
     "spdlog": Text(rf"\[(?P<time>{ISO})\] \[\w+\] \[(?P<level>\w+)\] (?P<message>.*)$"),
     "log4perl": Text(rf"(?P<time>{SLASH}) (?P<level>[A-Z]+)> \S+ \S+ - (?P<message>.*)$", time="%Y/%m/%d %H:%M:%S"),
     "celery": Text(rf"\[(?P<time>{ISO}): (?P<level>[A-Z]+)/\w+\] (?P<message>.*)$"),
-    "pino_pretty": Text(r"\[\d\d:\d\d:\d\d\.\d+\] (?P<level>[A-Z]+) \(\S+\): (?P<message>.*)$"),
+    "pino_pretty": Text(r"\[(?P<clock>\d\d:\d\d:\d\d\.\d+)\] (?P<level>[A-Z]+) \(\S+\): (?P<message>.*)$"),
     "slf4j_simple": Text(r"\[[^\]]+\] (?P<level>[A-Z]+) \S+ - (?P<message>.*)$"),
     "quarkus": Text(rf"(?P<time>{ISO}) (?P<level>[A-Z]+) +\[\S+\] \([^)]*\) (?P<message>.*)$"),
     "postgresql_json": Json("timestamp", "iso", "error_severity", "message"),

@@ -87,7 +87,7 @@ impl Tally {
         self.lines += 1;
         if truth.time == "-" {
             self.invented += u32::from(found.time.is_some());
-        } else {
+        } else if truth.time != "?" {
             self.time.count(truth.is_time(found.time));
         }
         if truth.level == "-" {
@@ -232,11 +232,16 @@ fn half(dir: &FilePath, name: &str) -> Tally {
 
 /// Says on standard error what was read in another way than the truth says.
 fn miss(truth: &Truth<'_>, found: &Found, line: &str) {
-    let time = truth.time != "-" && !truth.is_time(found.time);
-    let level = !truth
-        .level
-        .split('|')
-        .any(|l| l == found.level || l == "-" || l == "?");
+    let time = match truth.time {
+        "?" => false,
+        "-" => found.time.is_some(),
+        _ => !truth.is_time(found.time),
+    };
+    let level = match truth.level {
+        "?" => false,
+        "-" => !found.level.is_empty(),
+        levels => !levels.split('|').any(|l| l == found.level),
+    };
     let message = !truth.messages.iter().any(|m| *m == found.message.trim());
     if time || level || (message && !truth.messages.is_empty()) {
         let wrong = [(time, "time"), (level, "level"), (message, "message")];
