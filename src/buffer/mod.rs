@@ -4,6 +4,8 @@
 //! share is pushed, so a push never waits and the queue is bounded by the
 //! sink's quota.
 
+pub mod disk;
+
 mod memory;
 
 pub use memory::Memory;
