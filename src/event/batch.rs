@@ -107,6 +107,28 @@ impl Pool {
     }
 }
 
+/// What the ids of a batch's rows are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Identity<'a> {
+    /// The batch's position and the places of the lines in its text.
+    Position,
+    /// A position for each row, [`Batch::row_position`].
+    Positions,
+    /// An id for each row.
+    Ids(&'a [EventId]),
+}
+
+/// An [`Identity`] that was kept.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// As [`Identity::Position`].
+    Position,
+    /// As [`Identity::Positions`].
+    Positions(Box<[u64]>),
+    /// As [`Identity::Ids`].
+    Ids(Box<[EventId]>),
+}
+
 /// Lines that arrived together; immutable once parsed. Dropping it recycles
 /// its vectors.
 #[derive(Debug)]
@@ -164,6 +186,33 @@ impl Batch {
             pool: self.pool.clone(),
             waiter: None,
         }
+    }
+
+    /// What [`Batch::id`] is made of, to be kept with the lines.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        match (&self.ids, &self.positions) {
+            (Some(ids), _) => Identity::Ids(ids),
+            (None, Some(_)) => Identity::Positions,
+            (None, None) => Identity::Position,
+        }
+    }
+
+    /// A batch of lines that were kept, with the identity they had.
+    pub(crate) fn restored(
+        stream: Arc<Stream>,
+        position: u64,
+        identity: Kept,
+        observed: Timestamp,
+        chunk: Box<Chunk>,
+        pool: Arc<Pool>,
+    ) -> Batch {
+        let mut batch = Batch::new(stream, position, observed, chunk, pool);
+        match identity {
+            Kept::Position => {}
+            Kept::Positions(positions) => batch.positions = Some(positions),
+            Kept::Ids(ids) => batch.ids = Some(ids),
+        }
+        batch
     }
 
     /// An empty chunk with room for `bytes` bytes of text.
@@ -322,7 +371,13 @@ impl Batch {
         }
     }
 
-    fn row_position(&self, row: usize) -> u64 {
+    /// Whether lines were joined, see [`Chunk::joined`].
+    pub(crate) fn joined(&self) -> bool {
+        self.chunk().joined
+    }
+
+    /// Where a row was in its stream.
+    pub(crate) fn row_position(&self, row: usize) -> u64 {
         match &self.positions {
             Some(positions) => positions[row],
             None => self.position + self.span(row).start as u64,

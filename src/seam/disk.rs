@@ -16,7 +16,7 @@ use std::path::{Component, Path};
 use rustix::fs::{self, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
-pub use faulty::FaultyDisk;
+pub use faulty::{DiskFault, FaultyDisk};
 
 use crate::event::Timestamp;
 
@@ -42,6 +42,17 @@ pub trait DiskRoot: Send {
     /// are created if they are missing.
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
+    /// As [`DiskRoot::open_append`], but fails with
+    /// [`io::ErrorKind::AlreadyExists`] if the file exists.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a regular file that exists, for reading only.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a regular file for reading and [`DiskFile::write_at`]; it and its
+    /// directories are created if they are missing.
+    fn open_in_place(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
     /// Gives a file a new name in the same directory; fails with
     /// [`io::ErrorKind::AlreadyExists`] rather than replace another.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -61,6 +72,9 @@ pub trait DiskRoot: Send {
     fn lock(&self, _path: &Path) -> io::Result<Option<DiskLock>> {
         Ok(Some(Box::new(())))
     }
+
+    /// Another handle of the same directory, for another thread.
+    fn duplicate(&self) -> io::Result<Box<dyn DiskRoot>>;
 }
 
 /// An open file that grows at its end.
@@ -77,12 +91,19 @@ pub trait DiskFile: Send {
     /// Appends a beginning of `bytes`; how many.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Writes a beginning of `bytes` over what is at `offset`; how many. Only
+    /// of files opened in place.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
+
     /// Makes what was written durable. After a failure nobody knows what of it
     /// is; calling again does not tell either.
     fn sync_data(&mut self) -> io::Result<()>;
 
     /// Cuts it to `size` bytes.
     fn truncate(&mut self, size: u64) -> io::Result<()>;
+
+    /// Another handle of the same opened file, for another thread.
+    fn duplicate(&self) -> io::Result<Box<dyn DiskFile>>;
 }
 
 /// The machine's file systems.
@@ -178,8 +199,7 @@ impl RealRoot {
         self.open(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())
     }
 
-    fn append_to(&self, path: &Path) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
+    fn open_or_create(&self, path: &Path, flags: OFlags) -> io::Result<File> {
         let opened = match self.open(path, flags, self.1.file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.create_directories(path.parent().unwrap_or(Path::new("")))?;
@@ -187,11 +207,7 @@ impl RealRoot {
             }
             other => other,
         };
-        let file = File::from(opened?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        Ok(file)
+        regular(opened?)
     }
 
     fn create_directories(&self, path: &Path) -> io::Result<()> {
@@ -212,9 +228,32 @@ impl RealRoot {
     }
 }
 
+fn regular(opened: OwnedFd) -> io::Result<File> {
+    let file = File::from(opened);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
 impl DiskRoot for RealRoot {
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(self.append_to(path)?))
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
+        Ok(Box::new(self.open_or_create(path, flags)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        Ok(Box::new(self.open_or_create(path, flags)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let opened = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+        Ok(Box::new(regular(opened)?))
+    }
+
+    fn open_in_place(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(self.open_or_create(path, OFlags::RDWR | OFlags::CREATE)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -254,12 +293,16 @@ impl DiskRoot for RealRoot {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
-        let file = self.append_to(path)?;
+        let file = self.open_or_create(path, OFlags::RDWR | OFlags::CREATE)?;
         match fs::flock(&file, fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Box::new(file))),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn duplicate(&self) -> io::Result<Box<dyn DiskRoot>> {
+        Ok(Box::new(RealRoot(self.0.try_clone()?, self.1)))
     }
 }
 
@@ -284,12 +327,20 @@ impl DiskFile for File {
         (&*self).write(bytes)
     }
 
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::write_at(self, bytes, offset)
+    }
+
     fn sync_data(&mut self) -> io::Result<()> {
         File::sync_data(self)
     }
 
     fn truncate(&mut self, size: u64) -> io::Result<()> {
         self.set_len(size)
+    }
+
+    fn duplicate(&self) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(self.try_clone()?))
     }
 }
 

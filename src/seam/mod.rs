@@ -12,7 +12,7 @@ mod time;
 
 use std::sync::Arc;
 
-pub use disk::{Disk, DiskFile, DiskLock, DiskRoot, FaultyDisk, RealDisk};
+pub use disk::{Disk, DiskFault, DiskFile, DiskLock, DiskRoot, FaultyDisk, RealDisk};
 pub use network::{
     Address, Connection, Listener, MemoryNetwork, Network, NetworkFuture, RealNetwork,
 };

@@ -6,18 +6,31 @@
 //! then; the log decides what a sync means. At most one log has a directory
 //! open at a time: the lock on the state directory is its owner's.
 
+mod codec;
+mod commit;
 mod error;
+mod format;
 mod log;
+mod marks;
+mod mutant;
+mod open;
 mod reader;
 mod record;
+mod scan;
+mod segments;
 mod settlement;
+mod state;
+mod sync;
 mod verify;
 
 pub use error::{LogError, OpenError, ReadError};
-pub use log::{Backlog, Log, Stats, Synced, Syncing};
+pub use log::{Backlog, Log, Stats};
+#[cfg(test)]
+pub(crate) use mutant::{Mutant, with as with_mutant};
 pub use reader::{Lost, Read, Reader};
 pub use record::{Record, Stored};
 pub use settlement::Settlement;
+pub use sync::{Synced, Syncing};
 pub use verify::{Damage, Found, verify};
 
 use crate::seam::Random;
@@ -55,3 +68,6 @@ pub struct Entry {
     /// The events in it.
     pub events: u32,
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,7 @@ fn a_crash_forgets_what_was_not_synced() {
     let disk = FaultyDisk::default();
     let root = disk.root(Path::new("/r")).unwrap();
     let mut file = root.open_append(Path::new("f")).unwrap();
+    root.sync_names(Path::new("f")).unwrap();
     file.write(b"kept").unwrap();
     file.sync_data().unwrap();
     file.write(b"lost").unwrap();
@@ -83,4 +84,89 @@ fn a_crash_forgets_what_was_not_synced() {
     file.sync_data().unwrap();
     disk.crash();
     assert_eq!(disk.read("/r/f").unwrap(), b"kept");
+}
+
+#[test]
+fn a_new_file_is_new_and_another_is_written_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    for disk in [&RealDisk as &dyn Disk, &FaultyDisk::default()] {
+        let root = disk.root(dir.path()).unwrap();
+        let missing = root.open(Path::new("d/new")).err().unwrap();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        root.create(Path::new("d/new"))
+            .unwrap()
+            .write(b"x")
+            .unwrap();
+        let exists = root.create(Path::new("d/new")).err().unwrap();
+        assert_eq!(exists.kind(), io::ErrorKind::AlreadyExists);
+        let mut file = root.open_in_place(Path::new("d/slots")).unwrap();
+        file.write_at(4, b"bb").unwrap();
+        file.duplicate().unwrap().write_at(0, b"aa").unwrap();
+        file.write_at(4, b"cc").unwrap();
+        let mut content = [7; 9];
+        let file = root.open(Path::new("d/slots")).unwrap();
+        assert_eq!(file.read_at(0, &mut content).unwrap(), 6);
+        assert_eq!(&content[..6], b"aa\0\0cc");
+    }
+}
+
+#[test]
+fn a_crash_forgets_names_that_were_not_synced() {
+    let disk = FaultyDisk::default();
+    let root = disk.root(Path::new("/r")).unwrap();
+    for name in ["a", "b"] {
+        let mut file = root.open_append(Path::new(name)).unwrap();
+        file.write(b"x").unwrap();
+        file.sync_data().unwrap();
+        if name == "a" {
+            root.sync_names(Path::new(name)).unwrap();
+        }
+    }
+    root.rename(Path::new("a"), Path::new("c")).unwrap();
+    disk.crash();
+    assert_eq!(disk.paths(), [Path::new("/r/a")]);
+}
+
+#[test]
+fn any_part_of_what_is_not_synced_may_survive() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..64 {
+        let disk = FaultyDisk::default();
+        let root = disk.root(Path::new("")).unwrap();
+        let mut file = root.create(Path::new("f")).unwrap();
+        root.sync_names(Path::new("f")).unwrap();
+        file.write(b"kept").unwrap();
+        file.sync_data().unwrap();
+        file.write(&[1; 1024]).unwrap();
+        root.create(Path::new("g")).unwrap();
+        disk.lose_power(seed);
+        let content = disk.read("f").unwrap();
+        assert!(content.starts_with(b"kept"));
+        let hole = content[4..].contains(&0);
+        seen.insert((content.len() > 4, hole, disk.paths().len()));
+    }
+    let some: Vec<_> = seen.iter().map(|&(more, hole, _)| (more, hole)).collect();
+    for kind in [(false, false), (true, false), (true, true)] {
+        assert!(some.contains(&kind), "{kind:?}");
+    }
+    assert!(seen.iter().any(|s| s.2 == 1) && seen.iter().any(|s| s.2 == 2));
+}
+
+#[test]
+fn the_operation_that_is_asked_for_fails() {
+    let disk = FaultyDisk::default();
+    let root = disk.root(Path::new("")).unwrap();
+    let mut file = root.create(Path::new("f")).unwrap();
+    disk.fault_at(2, DiskFault::NoSpace);
+    disk.fault_at(4, DiskFault::Stop);
+    let full = file.write(b"a").unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    file.write(b"b").unwrap();
+    assert!(file.write(b"cc").is_err());
+    assert!(file.sync_data().is_err() && root.remove(Path::new("f")).is_err());
+    disk.restart();
+    file.write(b"d").unwrap();
+    let content = disk.read("f").unwrap();
+    assert!(content.starts_with(b"b") && content.ends_with(b"d") && content.len() <= 4);
+    assert_eq!(disk.operations(), 5);
 }

@@ -1,0 +1,198 @@
+//! Opening a log: headers, marks and the end of the last segment.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::codec::Encoder;
+use super::format::Place;
+use super::log::{Backlog, Log, Stats};
+use super::marks::{Mark, Marks};
+use super::scan::{Scan, Step, Window};
+use super::segments::{Segment, Survey, survey};
+use super::settlement::Settled;
+use super::state::{FIRST_OFFSET, Shared, State};
+use super::sync::Reached;
+use super::{OpenError, Options};
+use crate::seam::{Disk, DiskRoot};
+
+/// What the end of the last segment is found to be.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// Where the log goes on.
+    pub(super) reached: Reached,
+    /// Records that were not written whole, from and to.
+    pub(super) torn: Vec<(Place, Place)>,
+    /// Bytes of them and of what follows the last record.
+    pub(super) torn_bytes: u64,
+    /// Whether there are records that are not known as synced.
+    unsynced: bool,
+}
+
+impl Log {
+    /// Opens the log in `directory` beneath the directory `state`, made if it
+    /// is missing. Takes as long as there are segments and as the end of the
+    /// last one is long, not as long as the backlog is.
+    pub fn open(
+        disk: &dyn Disk,
+        state: &Path,
+        directory: &Path,
+        options: Options,
+    ) -> Result<(Log, Backlog), OpenError> {
+        let failed = |source| OpenError::Io {
+            path: state.join(directory),
+            source,
+        };
+        let root = disk.root(state).map_err(failed)?;
+        let encoder = Encoder::new(options.compression).map_err(failed)?;
+        let mut survey = survey(&*root, directory)?;
+        let mut tail = tail(&*root, directory, &mut survey)?;
+        tidy(&*root, &survey);
+        if let Some(last) = survey.segments.back().filter(|_| tail.unsynced)
+            && let Ok(mut file) = root.open_append(&last.path(directory))
+        {
+            // Written by a process that ended before it synced: synced now, so
+            // that the watermark can move on. If that fails, nobody was
+            // promised these records.
+            let _ = file.sync_data();
+        }
+        let mut settled = settled(&survey, tail.reached.place);
+        for &(from, to) in &tail.torn {
+            settled.lose(from, to);
+        }
+        let next = tail.reached.place.max(settled.upto);
+        tail.reached.place = next;
+        let marks = Marks::new(directory, &survey.marked);
+        let damaged = survey.damaged.len() + survey.unreadable.len();
+        let counted = Stats {
+            damaged_headers: (damaged + survey.marked.damaged.len()) as u64,
+            torn_bytes: tail.torn_bytes,
+            ..Stats::default()
+        };
+        let state = State {
+            segments: survey.segments,
+            next,
+            settled,
+            active: 0,
+            counted,
+        };
+        let stats = state.stats();
+        let backlog = Backlog {
+            records: stats.records,
+            events: stats.events,
+            bytes: stats.bytes,
+            torn_bytes: stats.torn_bytes,
+        };
+        let shared = Arc::new(Shared::new(directory, state));
+        let last_id = survey.last_id;
+        let log = Log::new(shared, root, options, encoder, marks, tail.reached, last_id);
+        Ok((log, backlog))
+    }
+}
+
+/// Up to where the log is settled, by what is newest.
+pub(super) fn settled(survey: &Survey, end: Place) -> Settled {
+    let mark = survey.marked.mark.as_ref();
+    let first = survey.segments.front().map_or(end, |s| s.first);
+    let marked = mark.map_or(Place::START, |m| m.settled);
+    // Segments are removed from the first on, and only when settled.
+    let upto = survey.settled.max(first).max(marked);
+    let beyond = mark.map_or(&[][..], |m| &m.out_of_order);
+    Settled::new(upto, beyond)
+}
+
+/// Finds the end of the last segment, reading from the last mark on.
+pub(super) fn tail(
+    root: &dyn DiskRoot,
+    directory: &Path,
+    survey: &mut Survey,
+) -> Result<Tail, OpenError> {
+    let mark = survey.marked.mark.clone().unwrap_or_default();
+    let mut tail = Tail {
+        reached: Reached {
+            place: mark.synced.max(Place::START),
+            segment: mark.segment,
+            offset: mark.offset,
+        },
+        ..Tail::default()
+    };
+    let Some(last) = survey.segments.back_mut() else {
+        return Ok(tail);
+    };
+    let failed = |source| OpenError::Io {
+        path: last.path(directory),
+        source,
+    };
+    let file = root.open(&last.path(directory)).map_err(failed)?;
+    let (from, synced) = start(last, &mark);
+    walk(&mut Window::new(file, 0), last, from, &mut tail).map_err(failed)?;
+    last.end = tail.reached.place.max(last.first);
+    last.bytes = tail.reached.offset;
+    tail.unsynced = tail.reached.place > synced;
+    tail.reached.place = tail.reached.place.max(mark.synced);
+    Ok(tail)
+}
+
+/// Where in the last segment to begin, and up to where it is known as synced.
+fn start(last: &Segment, mark: &Mark) -> (Reached, Place) {
+    if mark.segment == last.id && mark.synced >= last.first && mark.offset >= FIRST_OFFSET {
+        let reached = Reached {
+            place: mark.synced,
+            segment: last.id,
+            // A file cut shorter has lost records, and its end is here.
+            offset: mark.offset.min(last.file_bytes),
+        };
+        return (reached, mark.synced);
+    }
+    let reached = Reached {
+        place: last.first,
+        segment: last.id,
+        offset: FIRST_OFFSET,
+    };
+    (reached, last.first)
+}
+
+fn walk(window: &mut Window, last: &Segment, from: Reached, tail: &mut Tail) -> io::Result<()> {
+    let scan = Scan {
+        salt: last.salt,
+        limit: last.file_bytes,
+    };
+    tail.reached = from;
+    let mut at = from.offset;
+    let mut held = 0;
+    loop {
+        let header = match scan.step(window, at)? {
+            Step::End => break,
+            Step::Bad(end) => {
+                at = end;
+                continue;
+            }
+            Step::Record(header) => header,
+        };
+        let expected = tail.reached.place;
+        let whole = scan.stored(window, at, &header)?.is_some();
+        at += header.bytes();
+        if !whole || header.place < expected {
+            continue;
+        }
+        if header.place > expected {
+            tail.torn.push((expected, header.place));
+        }
+        held += header.bytes();
+        tail.reached.place = header.place.after(header.events);
+        tail.reached.offset = at;
+    }
+    tail.torn_bytes = (last.file_bytes - from.offset.min(last.file_bytes)) - held;
+    Ok(())
+}
+
+/// Puts away what holds nothing that can be read. What fails here is tried
+/// again with the next start.
+fn tidy(root: &dyn DiskRoot, survey: &Survey) {
+    for (path, _) in &survey.void {
+        let _ = root.remove(path);
+    }
+    for (path, _) in &survey.unreadable {
+        let _ = root.rename(path, &path.with_extension("damaged"));
+    }
+}

@@ -1,0 +1,4 @@
+//! What a log on disk promises, under faults.
+
+mod basics;
+mod fixture;

@@ -1,0 +1,365 @@
+//! Records to append, and a log under a model of what it promises.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::buffer::disk::{
+    Backlog, Compression, Entry, Log, LogError, Options, Read, Reader, Record,
+};
+use crate::event::{Batch, Chunk, Rows, Stream, Timestamp};
+use crate::seam::{DiskFault, FaultyDisk, Random};
+
+pub(super) const STATE: &str = "/state";
+pub(super) const DIRECTORY: &str = "buffer/search";
+
+pub(super) fn options(bytes_max: u64, segment_bytes: u64) -> Options {
+    Options {
+        bytes_max,
+        segment_bytes: Some(segment_bytes),
+        compression: Compression::None,
+        random: Random::seeded(7),
+    }
+}
+
+pub(super) fn open(disk: &FaultyDisk, options: Options) -> Result<(Log, Backlog), String> {
+    Log::open(disk, Path::new(STATE), Path::new(DIRECTORY), options).map_err(|e| e.to_string())
+}
+
+/// A batch of `events` lines that name it, about `bytes` long.
+pub(super) fn batch(key: u64, events: usize, bytes: usize) -> Batch {
+    let mut chunk = Box::new(Chunk::default());
+    for event in 0..events {
+        let pad = "x".repeat(bytes / events);
+        chunk
+            .text
+            .extend_from_slice(format!("{key} {event} {pad}\n").as_bytes());
+        chunk.ends.push(chunk.text.len() as u32);
+    }
+    let stream = Arc::new(Stream {
+        source: 0,
+        origin: u128::from(key) << 64 | 5,
+        meta: vec![("peer".into(), "here".into())],
+    });
+    Batch::new(
+        stream,
+        key * 1000,
+        Timestamp(key as i64),
+        chunk,
+        Arc::default(),
+    )
+}
+
+pub(super) fn append(log: &mut Log, batch: &Batch) -> Result<Entry, LogError> {
+    log.append(&Record {
+        batch,
+        rows: &Rows::All,
+        source: "app",
+    })
+}
+
+/// What is done to a log.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Op {
+    Append {
+        events: usize,
+        bytes: usize,
+    },
+    Sync,
+    /// Reads so many and holds on to them.
+    Read(usize),
+    /// Settles one that is held.
+    Settle(usize),
+    SettleAll,
+    Maintain,
+    FailSync,
+    FailWrite,
+    /// Lets so much more be written.
+    Room(usize),
+    Space,
+    /// The process ends in the nth operation from here.
+    Stop(u64),
+    /// An operation fails.
+    Fault(u64, DiskFault),
+    /// The process ends, and another starts.
+    Crash,
+    /// Power is lost, and a process starts: with nothing that is not durable,
+    /// or some of it.
+    Power(Option<u64>),
+    /// A start ends in its nth operation, and power is lost.
+    CrashInStart(u64, u64),
+}
+
+#[derive(Debug)]
+struct Kept {
+    events: u32,
+    text: Vec<u8>,
+    acked: bool,
+    settled: bool,
+    /// Settled by what was made durable.
+    marked: bool,
+    /// The append failed while the process lived.
+    refused: bool,
+}
+
+/// A log and what must hold for it.
+pub(super) struct Model {
+    pub(super) disk: FaultyDisk,
+    options: Options,
+    log: Option<(Log, Reader)>,
+    records: BTreeMap<u64, Kept>,
+    /// Records of this process, by their number.
+    numbers: BTreeMap<u64, u64>,
+    held: Vec<(u64, Entry)>,
+    stopping: bool,
+}
+
+type Checked = Result<(), String>;
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+/// Runs `ops`, then lets a new process find what it must.
+pub(super) fn run(ops: &[Op], options: Options) -> Result<FaultyDisk, String> {
+    let mut model = Model::start(options)?;
+    for (at, op) in ops.iter().enumerate() {
+        model
+            .step(*op)
+            .map_err(|e| format!("step {at}, {op:?}: {e}"))?;
+    }
+    model.finish()?;
+    Ok(model.disk)
+}
+
+impl Model {
+    pub(super) fn start(options: Options) -> Result<Model, String> {
+        let mut model = Model {
+            disk: FaultyDisk::default(),
+            options,
+            log: None,
+            records: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            held: Vec::new(),
+            stopping: false,
+        };
+        model.open()?;
+        Ok(model)
+    }
+
+    fn open(&mut self) -> Checked {
+        self.log = None;
+        self.disk.restart();
+        self.stopping = false;
+        self.numbers.clear();
+        self.held.clear();
+        let (log, backlog) = open(&self.disk, self.options.clone())?;
+        let mut reader = log.reader().map_err(|e| e.to_string())?;
+        let mut seen = BTreeSet::new();
+        let mut events = 0;
+        while let Some((key, entry)) = self.read(&mut reader)? {
+            ensure(seen.insert(key), || format!("{key} comes twice"))?;
+            self.numbers.insert(entry.seq, key);
+            events += u64::from(entry.events);
+        }
+        for (key, kept) in &self.records {
+            ensure(seen.contains(key) || !kept.acked || kept.settled, || {
+                format!("{key} was acked and is gone")
+            })?;
+            ensure(!seen.contains(key) || !kept.marked, || {
+                format!("{key} comes again although it was settled")
+            })?;
+        }
+        ensure(
+            (backlog.records, backlog.events) == (seen.len() as u64, events),
+            || format!("{backlog:?}, and {} records of {events} events", seen.len()),
+        )?;
+        let reader = log.reader().map_err(|e| e.to_string())?;
+        self.log = Some((log, reader));
+        Ok(())
+    }
+
+    /// The next record, which must be as it was appended.
+    fn read(&self, reader: &mut Reader) -> Result<Option<(u64, Entry)>, String> {
+        match reader.read().map_err(|e| e.to_string())? {
+            Read::End => Ok(None),
+            Read::Lost(lost) => Err(format!("{lost:?} although nothing was damaged")),
+            Read::Record(stored) => {
+                let text = stored.text();
+                let digits = text.split(|&b| b == b' ').next().unwrap_or_default();
+                let key = std::str::from_utf8(digits)
+                    .ok()
+                    .and_then(|d| d.parse().ok());
+                let key = key.ok_or("a record that nobody wrote")?;
+                let kept = self.records.get(&key).ok_or("a record that nobody wrote")?;
+                ensure(
+                    kept.text == text && kept.events == stored.entry.events,
+                    || format!("{key} is not as it was"),
+                )?;
+                ensure(!kept.refused, || format!("{key} was refused and is there"))?;
+                Ok(Some((key, stored.entry)))
+            }
+        }
+    }
+
+    pub(super) fn step(&mut self, op: Op) -> Checked {
+        match op {
+            Op::Append { events, bytes } => self.append(events, bytes)?,
+            Op::Sync => {
+                if let Some((log, _)) = &mut self.log
+                    && let Ok(durable) = log.sync()
+                {
+                    for (_, key) in self.numbers.range(..=durable) {
+                        self.records.get_mut(key).unwrap().acked = true;
+                    }
+                }
+            }
+            Op::Read(count) => {
+                let Some((log, mut reader)) = self.log.take() else {
+                    return Ok(());
+                };
+                for _ in 0..count {
+                    let Some((key, entry)) = self.read(&mut reader)? else {
+                        break;
+                    };
+                    let twice = self.held.iter().any(|h| h.0 == key);
+                    ensure(!twice, || format!("{key} is read twice"))?;
+                    self.held.push((key, entry));
+                }
+                self.log = Some((log, reader));
+            }
+            Op::Settle(at) => {
+                if !self.held.is_empty() {
+                    let held = self.held.remove(at % self.held.len());
+                    self.settle(&[held]);
+                }
+            }
+            Op::SettleAll => {
+                let held = std::mem::take(&mut self.held);
+                self.settle(&held);
+            }
+            Op::Maintain => {
+                if let Some((log, _)) = &mut self.log
+                    && log.maintain().is_ok()
+                {
+                    for kept in self.records.values_mut() {
+                        kept.marked |= kept.settled;
+                    }
+                }
+            }
+            Op::FailSync => self.disk.fail_syncs(1),
+            Op::FailWrite => self.disk.fail_writes(1),
+            Op::Room(bytes) => self.disk.set_room(Some(bytes)),
+            Op::Space => self.disk.set_room(None),
+            Op::Stop(nth) => {
+                self.stopping = true;
+                self.disk
+                    .fault_at(self.disk.operations() + nth, DiskFault::Stop);
+            }
+            Op::Fault(nth, fault) => self.disk.fault_at(self.disk.operations() + nth, fault),
+            Op::Crash => self.open()?,
+            Op::Power(seed) => {
+                self.log = None;
+                self.lose_power(seed);
+                self.open()?;
+            }
+            Op::CrashInStart(nth, seed) => {
+                self.log = None;
+                self.disk.restart();
+                self.disk
+                    .fault_at(self.disk.operations() + nth, DiskFault::Stop);
+                let _ = open(&self.disk, self.options.clone());
+                self.lose_power(Some(seed));
+                self.open()?;
+            }
+        }
+        self.within_cap()
+    }
+
+    fn lose_power(&self, seed: Option<u64>) {
+        match seed {
+            Some(seed) => self.disk.lose_power(seed),
+            None => self.disk.crash(),
+        }
+    }
+
+    fn append(&mut self, events: usize, bytes: usize) -> Checked {
+        let key = self.records.len() as u64;
+        let batch = batch(key, events, bytes);
+        let Some((log, _)) = &mut self.log else {
+            return Ok(());
+        };
+        let appended = append(log, &batch);
+        let kept = Kept {
+            events: events as u32,
+            text: batch.text().to_vec(),
+            acked: false,
+            settled: false,
+            marked: false,
+            refused: appended.is_err() && !self.stopping,
+        };
+        if let Ok(entry) = appended {
+            let twice = self.numbers.insert(entry.seq, key);
+            ensure(twice.is_none(), || format!("{} is given twice", entry.seq))?;
+        }
+        self.records.insert(key, kept);
+        Ok(())
+    }
+
+    fn settle(&mut self, held: &[(u64, Entry)]) {
+        let Some((log, _)) = &self.log else { return };
+        for &(key, entry) in held {
+            log.settlement().settle(entry);
+            self.records.get_mut(&key).unwrap().settled = true;
+        }
+    }
+
+    fn within_cap(&self) -> Checked {
+        let sizes = self.disk.paths().into_iter();
+        let sizes = sizes.filter_map(|path| self.disk.read(path));
+        let bytes: usize = sizes.map(|content| content.len()).sum();
+        // Records are written again after a failure whatever the cap says.
+        let failures = self.log.as_ref().map_or(0, |(log, _)| {
+            log.stats().failed_syncs + log.stats().failed_writes
+        });
+        ensure(
+            bytes as u64 <= self.options.bytes_max || failures > 0,
+            || format!("{bytes} bytes on disk"),
+        )
+    }
+
+    /// After all faults the log must work, and come to rest.
+    pub(super) fn finish(&mut self) -> Checked {
+        self.disk.set_room(None);
+        self.open()?;
+        for op in [
+            Op::Read(usize::MAX),
+            Op::SettleAll,
+            Op::Maintain,
+            Op::Append {
+                events: 2,
+                bytes: 50,
+            },
+            Op::Sync,
+        ] {
+            self.step(op)?;
+        }
+        let fresh = self.records.values().next_back();
+        ensure(fresh.is_some_and(|kept| kept.acked), || {
+            "nothing can be added".into()
+        })?;
+        self.step(Op::Crash)?;
+        self.step(Op::Read(usize::MAX))?;
+        ensure(self.held.len() == 1, || format!("{} left", self.held.len()))?;
+        self.step(Op::SettleAll)?;
+        self.step(Op::Maintain)?;
+        self.step(Op::Power(None))?;
+        let Some((log, _)) = &self.log else {
+            return Ok(());
+        };
+        let stats = log.stats();
+        ensure(stats.records == 0 && stats.events == 0, || {
+            format!("{stats:?}")
+        })
+    }
+}
