@@ -127,6 +127,12 @@ impl Log {
 
     /// A segment whose first record is that of `first`, with its header.
     pub(super) fn create(&mut self, first: Place) -> Result<(Active, Segment), LogError> {
+        if self.torn {
+            // Of what was torn only the end of the last segment tells: before
+            // it is that no more, a mark must.
+            self.keep()?;
+            self.torn = false;
+        }
         self.last_id += 1;
         let header = SegmentHeader {
             id: self.last_id,
@@ -220,24 +226,20 @@ impl Log {
 
     /// Makes durable what is settled, and removes segments in which all is;
     /// the bytes freed. Call it about once a second while records settle, and
-    /// before the end. A restart delivers again at most what was settled since.
+    /// before the end. A restart delivers again at most what was settled since
+    /// the last call that succeeded. On a full file system it fails and may have
+    /// removed segments all the same.
     pub fn maintain(&mut self) -> Result<u64, LogError> {
-        let mark = self.mark();
-        let mut careful = false;
-        if mark != self.kept {
-            match self.marks.keep(&*self.root, mark.clone()) {
-                Ok(()) => self.kept = mark.clone(),
-                Err(source) => {
-                    self.shared.lock().counted.failed_writes += 1;
-                    let error = LogError::disk(self.marks.path(), source);
-                    if !error.is_space() {
-                        return Err(error);
-                    }
-                    // Removing makes space; see below.
-                    careful = true;
-                }
+        let mut careful = None;
+        let mark = match self.keep() {
+            Ok(()) => self.kept.clone(),
+            Err(error) if error.is_space() && !self.marks.is_written() => {
+                // There is no space for a first mark, and removing makes some.
+                careful = Some(error);
+                self.mark()
             }
-        }
+            Err(error) => return Err(error),
+        };
         let mut freed = 0;
         while let Some(segment) = self.removable(mark.settled.seq) {
             let path = segment.path(&self.shared.directory);
@@ -250,16 +252,33 @@ impl Log {
             freed += segment.file_bytes;
             // Without a mark what is left must always begin at what is open, so
             // that a gap is a loss.
-            if careful {
+            if careful.is_some() {
                 self.root.sync_names(&path).map_err(failed)?;
             }
         }
-        if freed > 0 && !careful {
+        if let Some(error) = careful {
+            return Err(error);
+        }
+        if freed > 0 {
             let path = self.marks.path();
             let synced = self.root.sync_names(path);
             synced.map_err(|source| LogError::disk(path, source))?;
         }
         Ok(freed)
+    }
+
+    /// Makes a mark of what is synced and settled durable.
+    fn keep(&mut self) -> Result<(), LogError> {
+        let mark = self.mark();
+        if mark == self.kept {
+            return Ok(());
+        }
+        if let Err(source) = self.marks.keep(&*self.root, mark.clone()) {
+            self.shared.lock().counted.failed_writes += 1;
+            return Err(LogError::disk(self.marks.path(), source));
+        }
+        self.kept = mark;
+        Ok(())
     }
 
     fn removable(&self, settled: u64) -> Option<Segment> {

@@ -67,11 +67,13 @@ pub struct Log {
     pub(super) shared: Arc<Shared>,
     pub(super) root: Box<dyn DiskRoot>,
     pub(super) options: Options,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     pub(super) marks: Marks,
     /// The mark that was last made durable.
     pub(super) kept: Mark,
     pub(super) last_id: u64,
+    /// Whether records were found torn that no durable mark tells of.
+    pub(super) torn: bool,
     pub(super) active: Option<Active>,
     /// Whether the active segment cannot be gone on with.
     pub(super) broken: bool,
@@ -106,31 +108,6 @@ pub(super) fn write_all(file: &mut dyn DiskFile, mut bytes: &[u8]) -> io::Result
 }
 
 impl Log {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        root: Box<dyn DiskRoot>,
-        options: Options,
-        encoder: Encoder,
-        marks: Marks,
-        synced: Reached,
-        last_id: u64,
-    ) -> Log {
-        Log {
-            shared,
-            root,
-            options,
-            encoder,
-            marks,
-            kept: Mark::default(),
-            last_id,
-            active: None,
-            broken: false,
-            synced,
-            unsynced: Vec::new(),
-            salt: 0,
-        }
-    }
-
     /// Appends a record: one copy of its text, one checksum, one write. It is
     /// in the log, for readers too, but not durable before [`Log::sync`]. After
     /// an error it is not in the log.
@@ -236,7 +213,10 @@ impl Log {
             self.retire()?;
         }
         if all || removable {
-            self.maintain()?;
+            match self.maintain() {
+                Err(error) if !error.is_space() => return Err(error),
+                _ => {}
+            }
         }
         if fits(self) {
             return Ok(());

@@ -94,6 +94,13 @@ pub(super) struct Marked {
     pub(super) damaged: Vec<usize>,
 }
 
+impl Marked {
+    /// Whether the last mark that was made durable is among those read.
+    pub(super) fn is_certain(&self) -> bool {
+        self.damaged.iter().all(|&slot| slot >= DURABLE_SLOTS)
+    }
+}
+
 /// Reads the marks in `directory`.
 pub(super) fn read(root: &dyn DiskRoot, directory: &Path) -> Result<Marked, OpenError> {
     let path = directory.join(NAME);
@@ -118,7 +125,7 @@ pub(super) fn read(root: &dyn DiskRoot, directory: &Path) -> Result<Marked, Open
     }
     let mut marked = Marked::default();
     let mut durable = None;
-    let mut ours = 0;
+    let (mut ours, mut foreign) = (0, 0);
     for (slot, block) in bytes.chunks_exact(SLOT_BYTES).enumerate() {
         match unseal(block, MAGIC) {
             Checked::Version(found) => return Err(version_error(&path, found, VERSION)),
@@ -140,12 +147,15 @@ pub(super) fn read(root: &dyn DiskRoot, directory: &Path) -> Result<Marked, Open
                 ours += 1;
                 marked.damaged.push(slot);
             }
-            Checked::Foreign => marked.damaged.push(slot),
+            Checked::Foreign => {
+                foreign += 1;
+                marked.damaged.push(slot);
+            }
             Checked::Blank if block.iter().any(|&b| b != 0) => marked.damaged.push(slot),
             Checked::Blank => {}
         }
     }
-    if ours == 0 && !marked.damaged.is_empty() {
+    if ours == 0 && foreign > 0 {
         return Err(OpenError::Foreign { path });
     }
     Ok(marked)
@@ -157,6 +167,7 @@ pub(super) struct Marks {
     file: Option<Box<dyn DiskFile>>,
     generation: u64,
     good: usize,
+    written: bool,
 }
 
 impl Marks {
@@ -167,7 +178,13 @@ impl Marks {
             file: None,
             generation: read.mark.as_ref().map_or(0, |m| m.generation),
             good: read.good,
+            written: read.mark.is_some(),
         }
+    }
+
+    /// Whether there may be marks on disk.
+    pub(super) fn is_written(&self) -> bool {
+        self.written
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -213,6 +230,7 @@ impl Marks {
                 Err(error) => return Err(error),
             }
         }
+        self.written = true;
         Ok(())
     }
 }

@@ -60,7 +60,8 @@ impl Log {
         for &(from, to) in &tail.torn {
             settled.lose(from, to);
         }
-        let next = tail.reached.place.max(settled.upto);
+        let next = settled.reach(tail.reached.place);
+        let torn = next > tail.reached.place || !tail.torn.is_empty();
         tail.reached.place = next;
         let marks = Marks::new(directory, &survey.marked);
         let damaged = survey.damaged.len() + survey.unreadable.len();
@@ -83,9 +84,21 @@ impl Log {
             bytes: stats.bytes,
             torn_bytes: stats.torn_bytes,
         };
-        let shared = Arc::new(Shared::new(directory, state));
-        let last_id = survey.last_id;
-        let log = Log::new(shared, root, options, encoder, marks, tail.reached, last_id);
+        let log = Log {
+            shared: Arc::new(Shared::new(directory, state)),
+            root,
+            options,
+            encoder,
+            marks,
+            kept: Mark::default(),
+            last_id: survey.last_id,
+            torn,
+            active: None,
+            broken: false,
+            synced: tail.reached,
+            unsynced: Vec::new(),
+            salt: 0,
+        };
         Ok((log, backlog))
     }
 }
@@ -93,10 +106,14 @@ impl Log {
 /// Up to where the log is settled, by what is newest.
 pub(super) fn settled(survey: &Survey, end: Place) -> Settled {
     let mark = survey.marked.mark.as_ref();
-    let first = survey.segments.front().map_or(end, |s| s.first);
     let marked = mark.map_or(Place::START, |m| m.settled);
-    // Segments are removed from the first on, and only when settled.
-    let upto = survey.settled.max(first).max(marked);
+    let mut upto = survey.settled.max(marked);
+    if !(mark.is_some() && survey.marked.is_certain()) {
+        // Segments are removed from the first on when they are settled, and
+        // after a mark that says so. Without the last mark, what is not there
+        // was settled.
+        upto = upto.max(survey.segments.front().map_or(end, |s| s.first));
+    }
     let beyond = mark.map_or(&[][..], |m| &m.out_of_order);
     Settled::new(upto, beyond)
 }

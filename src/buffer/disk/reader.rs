@@ -149,8 +149,7 @@ impl Reader {
             None if self.wanted > upto.seq => (self.wanted, None),
             None => (upto.seq, Some(upto)),
         };
-        let next = state.segment_of(from);
-        let next = next.filter(|next| here != Some(next.id));
+        let next = state.segment_after(here.unwrap_or_default(), from);
         let next = next.map(|next| (next.id, next.first, next.path(&self.shared.directory)));
         let place = next.as_ref().map_or(state.next, |&(_, first, _)| first);
         if let Some(expected) = expected.filter(|expected| *expected < place) {

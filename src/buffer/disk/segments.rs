@@ -52,7 +52,7 @@ pub(super) struct Survey {
     /// `end` and `bytes` say how far it could go.
     pub(super) segments: VecDeque<Segment>,
     pub(super) marked: Marked,
-    /// The highest number of a segment that was ever there.
+    /// The highest number of a segment that is there or was marked.
     pub(super) last_id: u64,
     /// Segments that hold nothing: cut off while they were made, or replaced.
     pub(super) void: Vec<(PathBuf, u64)>,
@@ -80,7 +80,9 @@ pub(super) fn survey(root: &dyn DiskRoot, directory: &Path) -> Result<Survey, Op
     };
     let mut ids: Vec<u64> = names.iter().filter_map(|name| id(name)).collect();
     ids.sort_unstable();
-    survey.last_id = ids.last().copied().unwrap_or_default();
+    // A mark speaks of the segment that had the number.
+    let marked = survey.marked.mark.as_ref().map_or(0, |mark| mark.segment);
+    survey.last_id = ids.last().copied().unwrap_or_default().max(marked);
     for id in ids {
         survey.header(root, directory, id)?;
     }

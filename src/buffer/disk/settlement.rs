@@ -99,7 +99,11 @@ impl Settled {
             records: 0,
             events: to.event.saturating_sub(from.event),
         };
-        let (mut at, mut open) = (from.seq, Vec::new());
+        // Of a run that reaches in from before, all that was lost with it was
+        // counted then.
+        let before = self.beyond.range(..from.seq).next_back();
+        let reached = before.map_or(from.seq, |(_, &(end, _))| end.max(from.seq));
+        let (mut at, mut open) = (reached, Vec::new());
         for (&first, &(end, events)) in self.beyond.range(from.seq..to.seq.max(from.seq)) {
             open.push((at, first));
             lost.events = lost.events.saturating_sub(events);
@@ -117,6 +121,22 @@ impl Settled {
             lost.events = 0;
         }
         lost
+    }
+
+    /// One past all that is settled and all before `end`. Records can have been
+    /// settled before they were synced, and be gone: their numbers are not used
+    /// again, and those between are settled too.
+    pub(super) fn reach(&mut self, end: Place) -> Place {
+        let end = end.max(self.upto);
+        let mut reached = end;
+        for (_, &(last, events)) in self.beyond.range(end.seq..) {
+            reached = Place {
+                seq: last,
+                event: reached.event + events,
+            };
+        }
+        self.lose(end, reached);
+        reached
     }
 
     /// Records and events settled beyond the place up to which all are.
@@ -158,6 +178,13 @@ mod tests {
         assert_eq!(settled.listed(), [(5, 10)]);
         let again = Settled::new(settled.upto, &settled.listed());
         assert_eq!((again.upto, again.beyond()), (at(4, 27), (1, 10)));
+    }
+
+    #[test]
+    fn a_part_of_what_was_lost_is_not_lost_again() {
+        let mut settled = Settled::new(at(1, 0), &[]);
+        assert_eq!(settled.lose(at(3, 30), at(6, 60)).records, 3);
+        assert_eq!(settled.lose(at(4, 40), at(6, 60)), Lost::default());
     }
 
     #[test]

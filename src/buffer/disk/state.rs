@@ -77,10 +77,11 @@ impl State {
         }
     }
 
-    /// Where a reader that wants the record `seq` begins: the segment and the
-    /// place of its first record.
-    pub(super) fn segment_of(&self, seq: u64) -> Option<&Segment> {
-        self.segments.iter().find(|s| s.end.seq > seq)
+    /// The first segment behind the segment `id` that goes beyond the record
+    /// `seq`.
+    pub(super) fn segment_after(&self, id: u64, seq: u64) -> Option<&Segment> {
+        let mut segments = self.segments.iter();
+        segments.find(|s| s.id > id && s.end.seq > seq)
     }
 
     /// The segment `id`, if it still counts.

@@ -173,7 +173,7 @@ impl Walk<'_> {
             };
             let start = offset;
             offset += header.bytes();
-            if header.place >= segment.end {
+            if header.place >= segment.end && !is_last {
                 // Written again in a later segment.
                 bad = None;
                 break;

@@ -110,8 +110,14 @@ pub(super) struct Model {
     records: BTreeMap<u64, Kept>,
     /// Records of this process, by their number.
     numbers: BTreeMap<u64, u64>,
+    /// The first that this process can append.
+    first: u64,
     held: Vec<(u64, Entry)>,
     stopping: bool,
+    /// Whether a process ended after a sync had failed: the next one cannot
+    /// know that what it reads is not on disk, and it can be lost later. It was
+    /// not acked.
+    doubtful: bool,
 }
 
 type Checked = Result<(), String>;
@@ -140,21 +146,30 @@ impl Model {
             log: None,
             records: BTreeMap::new(),
             numbers: BTreeMap::new(),
+            first: 1,
             held: Vec::new(),
             stopping: false,
+            doubtful: false,
         };
         model.open()?;
         Ok(model)
     }
 
+    fn end(&mut self) {
+        if let Some((log, _)) = self.log.take() {
+            self.doubtful |= log.stats().failed_syncs > 0;
+        }
+    }
+
     fn open(&mut self) -> Checked {
-        self.log = None;
+        self.end();
         self.disk.restart();
         self.stopping = false;
         self.numbers.clear();
         self.held.clear();
         let (log, backlog) = open(&self.disk, self.options.clone())?;
         let mut reader = log.reader().map_err(|e| e.to_string())?;
+        self.first = log.last() + 1;
         let mut seen = BTreeSet::new();
         let mut events = 0;
         while let Some((key, entry)) = self.read(&mut reader)? {
@@ -170,8 +185,12 @@ impl Model {
                 format!("{key} comes again although it was settled")
             })?;
         }
+        for key in &seen {
+            // Whatever it was, it is open again.
+            self.records.get_mut(key).unwrap().settled = false;
+        }
         ensure(
-            (backlog.records, backlog.events) == (seen.len() as u64, events),
+            self.doubtful || (backlog.records, backlog.events) == (seen.len() as u64, events),
             || format!("{backlog:?}, and {} records of {events} events", seen.len()),
         )?;
         let reader = log.reader().map_err(|e| e.to_string())?;
@@ -183,6 +202,7 @@ impl Model {
     fn read(&self, reader: &mut Reader) -> Result<Option<(u64, Entry)>, String> {
         match reader.read().map_err(|e| e.to_string())? {
             Read::End => Ok(None),
+            Read::Lost(_) if self.doubtful => self.read(reader),
             Read::Lost(lost) => Err(format!("{lost:?} although nothing was damaged")),
             Read::Record(stored) => {
                 let text = stored.text();
@@ -209,7 +229,11 @@ impl Model {
                 if let Some((log, _)) = &mut self.log
                     && let Ok(durable) = log.sync()
                 {
-                    for (_, key) in self.numbers.range(..=durable) {
+                    // Of what an earlier process appended nobody is told.
+                    for (_, key) in self
+                        .numbers
+                        .range(self.first..durable.max(self.first - 1) + 1)
+                    {
                         self.records.get_mut(key).unwrap().acked = true;
                     }
                 }
@@ -259,12 +283,11 @@ impl Model {
             Op::Fault(nth, fault) => self.disk.fault_at(self.disk.operations() + nth, fault),
             Op::Crash => self.open()?,
             Op::Power(seed) => {
-                self.log = None;
                 self.lose_power(seed);
                 self.open()?;
             }
             Op::CrashInStart(nth, seed) => {
-                self.log = None;
+                self.end();
                 self.disk.restart();
                 self.disk
                     .fault_at(self.disk.operations() + nth, DiskFault::Stop);

@@ -1,0 +1,40 @@
+//! The tests of the log find each defect that can be switched on.
+
+use super::{crash, damage, fixture, model};
+use crate::buffer::disk::{Mutant, with_mutant};
+
+/// Whether any of the tests fails, the cheap ones first.
+fn is_found(mutant: Mutant) -> bool {
+    let found = || {
+        crash::every_point(1).is_err()
+            || damage::every_byte().is_err()
+            || crash::every_fault(2).is_err()
+            || model::sequences(2000, 0).is_err()
+    };
+    with_mutant(Some(mutant), found)
+}
+
+#[test]
+fn each_defect_is_found() {
+    let mutants = [
+        Mutant::SkipSync,
+        Mutant::SkipNameSync,
+        Mutant::RetrySync,
+        Mutant::ForgetUnsynced,
+        Mutant::StaleWatermark,
+        Mutant::EarlyWatermark,
+        Mutant::EarlySettle,
+        Mutant::SettlePrefix,
+        Mutant::EarlyRemove,
+        Mutant::SkipBodyCheck,
+        Mutant::SkipResync,
+        Mutant::KeepPartial,
+        Mutant::ReadTwice,
+        Mutant::IgnoreCap,
+        Mutant::SilentLoss,
+        Mutant::OneSlot,
+    ];
+    let missed: Vec<_> = mutants.into_iter().filter(|m| !is_found(*m)).collect();
+    assert_eq!(missed, []);
+    let _ = fixture::DIRECTORY;
+}
