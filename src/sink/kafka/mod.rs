@@ -54,9 +54,10 @@ use crate::telemetry::Gauges;
 /// The URL scheme.
 pub const NAME: &str = "kafka";
 
-/// Loads at once: while one is confirmed the next are on their way. librdkafka
-/// has five requests in flight for each broker, whatever this is.
-const LOADS: usize = 4;
+/// Loads at once: of 10,000 events, so many fill librdkafka's queue. With fewer,
+/// its thread that compresses runs dry while loads wait for their last reports
+/// (it takes partitions in turn, so that loads end together).
+const LOADS: usize = 10;
 /// How long the brokers may take to tell whether the topic is there: below what
 /// the driver gives a check.
 const CHECK: Duration = Duration::from_millis(1500);
