@@ -16,6 +16,7 @@
 //! The topic is a template; brokers are not, so that no event chooses where it
 //! goes. Without a key, librdkafka spreads events over the partitions.
 
+mod enqueue;
 mod order;
 mod outcome;
 mod producer;

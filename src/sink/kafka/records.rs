@@ -9,6 +9,7 @@ use std::ops::Range;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
+use super::enqueue::Message;
 use super::topic::Topic;
 use crate::event::batch::trim_terminator;
 use crate::event::{Batch, Needs};
@@ -50,6 +51,10 @@ impl Form {
             key,
             headers,
         })
+    }
+
+    pub(super) fn has_headers(&self) -> bool {
+        !self.headers.is_empty()
     }
 }
 
@@ -160,6 +165,47 @@ impl Records {
         });
     }
 
+    /// The topic of a message.
+    pub(super) fn topic<'a>(&'a self, form: &'a Form, at: usize) -> &'a str {
+        form.topic.fixed().unwrap_or_else(|| {
+            // Made of ASCII alone.
+            std::str::from_utf8(&self.names[wide(&self.records[at].topic)]).unwrap_or("unknown")
+        })
+    }
+
+    /// How many messages from `at` on have the same topic, up to `max`.
+    pub(super) fn run(&self, form: &Form, at: usize, max: usize) -> usize {
+        let end = self.records.len().min(at + max);
+        if form.topic.fixed().is_some() {
+            return end - at;
+        }
+        let name = |record: &Record| &self.names[wide(&record.topic)];
+        let first = name(&self.records[at]);
+        let same = self.records[at..end]
+            .iter()
+            .take_while(|r| name(r) == first);
+        same.count()
+    }
+
+    /// A message that has no headers; `batch` is what it was made from.
+    pub(super) fn message<'a>(&'a self, batch: &'a Batch, at: usize, number: usize) -> Message<'a> {
+        let record = &self.records[at];
+        Message {
+            payload: self.payload(batch, record),
+            key: record.key.as_ref().map(|key| &self.names[wide(key)]),
+            number,
+        }
+    }
+
+    fn payload<'a>(&'a self, batch: &'a Batch, record: &Record) -> &'a [u8] {
+        let texts = if self.direct {
+            batch.text()
+        } else {
+            &self.payloads
+        };
+        &texts[wide(&record.payload)]
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.records.len()
@@ -174,17 +220,8 @@ impl Records {
         number: usize,
     ) -> BaseRecord<'a, [u8], [u8], usize> {
         let record = &self.records[at];
-        let texts = if self.direct {
-            batch.text()
-        } else {
-            &self.payloads
-        };
-        let topic = form.topic.fixed().unwrap_or_else(|| {
-            // Made of ASCII alone.
-            std::str::from_utf8(&self.names[wide(&record.topic)]).unwrap_or("unknown")
-        });
-        let mut message =
-            BaseRecord::with_opaque_to(topic, number).payload(&texts[wide(&record.payload)]);
+        let mut message = BaseRecord::with_opaque_to(self.topic(form, at), number)
+            .payload(self.payload(batch, record));
         if let Some(key) = &record.key {
             message = message.key(&self.names[wide(key)]);
         }

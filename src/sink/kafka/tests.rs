@@ -13,6 +13,7 @@ use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Refusal};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
+use super::enqueue::MESSAGES_MAX;
 use super::*;
 use crate::sink::encode::Options;
 use crate::sink::fixture::{definition, keyed, load, objects};
@@ -219,6 +220,32 @@ async fn a_message_that_is_too_large_is_rejected_alone() {
     );
     assert_eq!((partial.retry.len(), partial.written.bytes), (0, 11));
     assert_eq!(payloads(&consume(&mock, &["logs"], 2)), ["before", "after"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_among_many_is_known_and_the_others_keep_their_order() {
+    let mock = cluster(1);
+    let mut needs = Needs::default();
+    let options = json!({ "settings": { "message.max.bytes": 2000 } });
+    let mut sink = sink(&mock, "logs", options, &mut needs);
+    // At the ends of what enters with one call, and within.
+    let large = [0, 5, MESSAGES_MAX - 1, MESSAGES_MAX, 299];
+    let texts = (0..300).map(|n| {
+        if large.contains(&n) {
+            format!("{n} {}", "x".repeat(3000))
+        } else {
+            n.to_string()
+        }
+    });
+    let texts: Vec<_> = texts.collect();
+    let load = one(&(texts.join("\n") + "\n"), &needs);
+    let Err(SinkError::Partial(partial)) = sink.write(&load).await else {
+        panic!("some are too large")
+    };
+    let rejected: Vec<_> = partial.rejected.iter().map(|r| r.0 as usize).collect();
+    assert_eq!((&rejected[..], partial.retry.len()), (&large[..], 0));
+    let kept: Vec<_> = texts.iter().filter(|t| t.len() < 10).collect();
+    assert_eq!(payloads(&consume(&mock, &["logs"], 295)), kept);
 }
 
 #[tokio::test(flavor = "multi_thread")]

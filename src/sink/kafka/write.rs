@@ -1,6 +1,7 @@
 //! One load: into the producer, then the wait for its reports.
 
 use std::collections::HashSet;
+use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -11,9 +12,11 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::enqueue::{MESSAGES_MAX, enqueue};
 use super::outcome::{End, Failure, conclude};
 use super::producer::Producer;
 use super::{Kafka, Shared};
+use crate::event::Batch;
 use crate::sink::{Load, SinkError, Written};
 
 /// The first pause for a full queue: about what a broker takes for a request.
@@ -87,24 +90,69 @@ impl Kafka {
         let shared = self.shared.clone();
         let mut failures = Vec::new();
         self.waiting.begin(load.events as u32);
+        let form = &shared.form;
         let mut item = 0;
         for part in &load.parts {
-            self.records.prepare(&shared.form, part, written);
-            for at in 0..self.records.len() {
-                let number = self.waiting.number(item);
-                let record = self.records.get(&shared.form, &part.batch, at, number);
-                let failure = match shared.admit(&mut self.topics, record.topic) {
-                    Ok(()) => shared.send(producer, record).await,
+            self.records.prepare(form, part, written);
+            let mut at = 0;
+            while at < self.records.len() {
+                let failure = match shared.admit(&mut self.topics, self.records.topic(form, at)) {
                     Err(failure) => Some(failure),
+                    // Messages with headers are taken one at a time only.
+                    Ok(()) if form.has_headers() => {
+                        let number = self.waiting.number(item);
+                        let record = self.records.get(form, &part.batch, at, number);
+                        shared.send(producer, record).await
+                    }
+                    Ok(()) => {
+                        let failed = &mut failures;
+                        let sent = self.send_run(producer, &part.batch, at, item, failed).await;
+                        at += sent;
+                        item += sent as u32;
+                        continue;
+                    }
                 };
                 if let Some(failure) = failure {
                     self.waiting.unsent();
                     failures.push((item, failure));
                 }
+                at += 1;
                 item += 1;
             }
         }
         failures
+    }
+
+    /// Gives messages of one topic from `at` on to the producer, which stand
+    /// for the load's items from `item` on, waiting for room for the first; how
+    /// many.
+    async fn send_run(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        at: usize,
+        item: u32,
+        failures: &mut Vec<(u32, Failure)>,
+    ) -> usize {
+        let (form, records) = (&self.shared.form, &self.records);
+        let end = at + records.run(form, at, MESSAGES_MAX);
+        // No name has a NUL in it.
+        let topic = CString::new(records.topic(form, at)).unwrap_or_default();
+        let (mut pause, start) = (FULL_MIN, Instant::now());
+        loop {
+            let number = |of: usize| self.waiting.number(item + (of - at) as u32);
+            let messages = (at..end).map(|of| records.message(batch, of, number(of)));
+            let sent = enqueue(producer, &topic, messages, |place, code| {
+                self.waiting.unsent();
+                failures.push((item + place as u32, Failure::alone(code)));
+            });
+            if sent > 0 {
+                return sent;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(FULL_MAX);
+            self.shared.judge(producer, start);
+        }
     }
 
     /// Waits for all reports.
