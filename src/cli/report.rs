@@ -70,10 +70,10 @@ fn with(terms: &WithTerms) -> serde_json::Value {
     }
     let filtered = Reason::ALL.map(|r| (r.name().to_owned(), terms.filtered[r as usize].into()));
     serde_json::json!({
-        "in": terms.entered, "made": terms.made,
+        "in": terms.entered, "made": terms.made, "cut": terms.cut,
         "filtered": serde_json::Map::from_iter(filtered),
         "merged": terms.merged, "held": terms.held, "returned": terms.returned,
-        "out": terms.out,
+        "dropped": terms.dropped, "out": terms.out,
     })
 }
 
@@ -90,7 +90,13 @@ fn with_text(terms: &WithTerms) -> String {
             let _ = write!(text, ", {events} by {}", reason.name());
         }
     }
-    for (name, events) in [("made", terms.made), ("merged", terms.merged)] {
+    for (name, events) in [
+        ("made", terms.made),
+        ("of them cut short", terms.cut),
+        ("merged", terms.merged),
+        ("held", terms.held),
+        ("dropped", terms.dropped),
+    ] {
         if events > 0 {
             let _ = write!(text, ", {events} {name}");
         }

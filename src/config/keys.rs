@@ -253,9 +253,13 @@ pub(super) const VERBS: &[&str] = &[
     "sample",
     "limit",
     "dedupe",
+    "reduce",
     "count",
     "histogram",
 ];
+
+/// Options of verbs that are rules.
+pub(super) const VERB_RULES: &[&str] = &["starts_when", "ends_when"];
 
 /// What `when_full` takes.
 pub(super) const WHEN_FULL: &[&str] = &["block", "drop_newest", "drop_oldest"];

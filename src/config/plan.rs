@@ -110,7 +110,8 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     let sources = planner.sources(extras.sources);
     with.editor = planner.editor(&with);
     planner.paths_differ(&sources);
-    planner.fits_in_memory(&sources, &sinks);
+    let held = with.held_bytes_max(sources.len());
+    planner.fits_in_memory(&sources, &sinks, held);
     let Planner {
         mut errors,
         warnings,
@@ -470,20 +471,24 @@ impl Planner<'_> {
         }
     }
 
-    /// All windows and buffers together must fit, or memory would not be bounded.
-    fn fits_in_memory(&mut self, sources: &[PlannedSource], sinks: &[PlannedSink]) {
+    /// All windows, buffers and what `with` lists hold together must fit, or
+    /// memory would not be bounded.
+    fn fits_in_memory(&mut self, sources: &[PlannedSource], sinks: &[PlannedSink], reduced: u64) {
         let windows: u64 = sources.iter().map(|s| s.source.window_bytes()).sum();
         let buffers: u64 = sinks.iter().map(|s| s.quota.bytes_max).sum();
-        if windows + buffers > self.config.memory.0 {
+        if windows + buffers + reduced > self.config.memory.0 {
             let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-            let message = format!(
-                "sources' windows ({} MiB) and sinks' buffers ({} MiB) do not fit the memory budget of {} MiB",
+            let mut message = format!(
+                "sources' windows ({} MiB) and sinks' buffers ({} MiB)",
                 mib(windows),
-                mib(buffers),
-                mib(self.config.memory.0)
+                mib(buffers)
             );
-            let help =
-                "make `memory` larger, or a source's `window` or a sink's `buffer.memory` smaller";
+            if reduced > 0 {
+                message = format!("{message} and what `reduce` holds ({} MiB)", mib(reduced));
+            }
+            let budget = mib(self.config.memory.0);
+            message = format!("{message} do not fit the memory budget of {budget} MiB");
+            let help = "make `memory` larger, or a source's `window`, a sink's `buffer.memory` or a `bytes_max` of `reduce` smaller";
             self.errors
                 .push(Diagnostic::error("memory", message).help(help));
         }

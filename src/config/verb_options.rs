@@ -79,6 +79,24 @@ pub(super) struct DedupeConfig {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ReduceConfig {
+    pub(super) reduce: Period,
+    pub(super) by: Names,
+    pub(super) idle: Option<Period>,
+    #[serde(default)]
+    pub(super) merge: serde_json::Map<String, Value>,
+    pub(super) events_max: Option<u64>,
+    pub(super) keys_max: Option<usize>,
+    pub(super) bytes_max: Option<ByteSize>,
+    /// Rules are read on their own.
+    #[serde(rename = "starts_when")]
+    pub(super) _starts_when: Option<Value>,
+    #[serde(rename = "ends_when")]
+    pub(super) _ends_when: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RedactConfig {
     pub(super) redact: Names,
     #[serde(default)]

@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::adapters::{CompiledFormat, CompiledRule, CompiledText, json, json_encoder};
 use super::diagnostic::Diagnostic;
 use super::passing;
-use super::place::Place;
+use super::place::{Place, RuleText};
 use super::plan::Planner;
 use super::verb_options::{
     CountConfig, DedupeConfig, FlattenConfig, HistogramConfig, KeepConfig, LimitConfig, Names,
-    ParseConfig, RedactConfig, RemoveConfig, RenameConfig, SampleConfig, SetConfig, TruncateConfig,
+    ParseConfig, RedactConfig, ReduceConfig, RemoveConfig, RenameConfig, SampleConfig, SetConfig,
+    TruncateConfig,
 };
 use super::with::WithItem;
 use crate::event::{Needs, Path};
@@ -23,9 +24,11 @@ use crate::route::{Condition, Expression, Scratch, Table};
 use crate::sink::template::Template;
 use crate::telemetry::{Series, SeriesKind};
 use crate::transform::histogram::BUCKETS_DEFAULT;
+use crate::transform::reduce::Bounds;
 use crate::transform::{
-    Count, Dedupe, Detector, Flatten, Histogram, Keep, Limit, List, Mask, Parse, Redact, Remove,
-    Rename, Rule, Sample, Set, SetTo, Transform, TransformError, Truncate, dedupe, limit,
+    Count, Dedupe, Detector, Flatten, Histogram, Keep, Limit, List, Mask, Merge, Parse, Redact,
+    Reduce, Remove, Rename, Rule, Sample, Set, SetTo, Transform, TransformError, Truncate, dedupe,
+    limit, reduce,
 };
 
 /// Series of one metric, unless `max_series` says otherwise.
@@ -46,7 +49,7 @@ impl Verbs<'_> {
     pub(super) fn list(&mut self, items: &[WithItem]) -> List {
         let mut list = List::default();
         for item in items {
-            let when = self.rule(item);
+            let when = item.when.as_ref().and_then(|text| self.rule(text));
             match self.verb(item) {
                 Ok(verb) => list.push(when, verb),
                 Err(error) => self.errors.push(error),
@@ -55,8 +58,7 @@ impl Verbs<'_> {
         list
     }
 
-    fn rule(&mut self, item: &WithItem) -> Option<Box<dyn Rule>> {
-        let text = item.when.as_ref()?;
+    fn rule(&mut self, text: &RuleText) -> Option<Box<dyn Rule>> {
         let compiled = Expression::parse(&text.value)
             .and_then(|expression| Condition::compile(&expression, self.needs));
         match compiled {
@@ -111,6 +113,7 @@ impl Verbs<'_> {
                 let window = config.dedupe.0;
                 Ok(Box::new(Dedupe::new(window, &by, keys_max, self.needs)))
             }
+            Reduce::NAME => self.reduce(item),
             Redact::NAME => self.redact(item),
             Count::NAME => {
                 let config: CountConfig = decode(item)?;
@@ -180,6 +183,38 @@ impl Verbs<'_> {
             ));
         }
         Ok(Box::new(Rename::new(&fields, self.needs)))
+    }
+
+    fn reduce(&mut self, item: &WithItem) -> Built {
+        let config: ReduceConfig = decode(item)?;
+        let by = paths(item, "by", config.by)?;
+        let mut merges = Vec::new();
+        for (name, how) in config.merge {
+            let path = path(item, "merge", &name)?;
+            let Value::String(how) = how else {
+                let message = format!("how `{name}` is merged must be text");
+                return Err(error(item, "merge", message));
+            };
+            merges.push((path, Merge::parse(&how).map_err(refused(item, "merge"))?));
+        }
+        let bounds = Bounds {
+            within: config.reduce.0,
+            idle: config.idle.map(|idle| idle.0),
+            events_max: config.events_max,
+            keys_max: config.keys_max.unwrap_or(reduce::KEYS_MAX_DEFAULT),
+            bytes_max: config
+                .bytes_max
+                .map_or(reduce::BYTES_MAX_DEFAULT, |bytes| bytes.0 as usize),
+        };
+        if bounds.within.is_zero() || bounds.idle.is_some_and(|idle| idle.is_zero()) {
+            let message = "in no time nothing is merged".to_owned();
+            let help = "say for how long events wait for others of their group: 30s";
+            return Err(error(item, Reduce::NAME, message).help(help));
+        }
+        let mut rule = |option| item.rule(option).and_then(|text| self.rule(text));
+        let (starts, ends) = (rule("starts_when"), rule("ends_when"));
+        let reduce = Reduce::new(&by, bounds, &merges, starts, ends, self.needs);
+        Ok(Box::new(reduce))
     }
 
     fn redact(&mut self, item: &WithItem) -> Built {

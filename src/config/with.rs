@@ -17,11 +17,20 @@ pub struct WithItem {
     pub options: Map<String, serde_json::Value>,
     /// Which events it is for; none: all that are left.
     pub when: Option<RuleText>,
+    /// Options that are rules; in `options` they are only named.
+    pub rules: Vec<(String, RuleText)>,
     /// Where the values were written.
     pub(super) places: Vec<(String, Place)>,
 }
 
 impl WithItem {
+    /// An option that is a rule.
+    #[must_use]
+    pub fn rule(&self, option: &str) -> Option<&RuleText> {
+        let found = self.rules.iter().find(|(name, _)| name == option);
+        found.map(|(_, rule)| rule)
+    }
+
     /// Where an option was written; the verb itself for any other name.
     #[must_use]
     pub fn place(&self, option: &str) -> &Place {
@@ -70,6 +79,7 @@ impl Reader<'_> {
             verb: verb.clone(),
             options: Map::new(),
             when: None,
+            rules: Vec::new(),
             places: Vec::new(),
         };
         for Entry { key, node } in entries {
@@ -78,6 +88,13 @@ impl Reader<'_> {
                 continue;
             }
             item.places.push((key.value.clone(), node.place.clone()));
+            if keys::VERB_RULES.contains(&&*key.value) {
+                let rule = self.rule(&node);
+                item.rules
+                    .extend(rule.map(|rule| (key.value.clone(), rule)));
+                item.options.insert(key.value, true.into());
+                continue;
+            }
             if let Some(value) = self.json(&key.value, node) {
                 item.options.insert(key.value, value);
             }

@@ -6,6 +6,11 @@
 //! without being settled is [`Outcome::Abandoned`], so a panic never looks
 //! like a delivery. An ack is apart from the batch: a share copied out of its
 //! chunk pins no text.
+//!
+//! An event that a transform holds has an ack too, [`Receipt::hold`]. It goes to
+//! the event that it is merged into, whose batch settles it
+//! ([`Receipt::merged`]): how a merged event ends is how each of those ended
+//! that are in it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +20,10 @@ use super::Rows;
 /// How one copy ended. Ordered from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
+    /// No sink gets it, as was meant: of merged events.
+    Filtered,
+    /// Only best-effort sinks get it: of merged events.
+    BestEffort,
     /// Confirmed or handed over by its sink.
     Delivered,
     /// Its sink refused it and the dead-letter sink has it.
@@ -28,7 +37,7 @@ pub enum Outcome {
 }
 
 /// How the events of one batch ended: each event once. Together they are the
-/// events that had a required copy.
+/// events that had a required copy or were held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Every required copy delivered.
@@ -44,6 +53,10 @@ pub struct Tally {
     /// Given up, and the source sends it again: instead of the two above
     /// where somebody waits for the batch.
     pub returned: u64,
+    /// Was held, and no sink got what it was merged into.
+    pub filtered: u64,
+    /// Was held, and only best-effort sinks got what it was merged into.
+    pub best_effort: u64,
 }
 
 impl Tally {
@@ -64,11 +77,27 @@ struct Tracker {
     holders: AtomicU32,
     rows: usize,
     required: Rows,
-    /// The copies that did not end well; empty on the good path.
-    failures: Mutex<Vec<(Outcome, Rows)>>,
+    /// The rows whose end is not known by their copies alone.
+    late: Option<Late>,
+    /// The copies that did not end well, and all that were held; empty on the
+    /// good path.
+    ends: Mutex<Vec<(Outcome, Rows)>>,
+    /// By row: the acks of the events that were merged into it; empty of a batch
+    /// that a source has sent.
+    merged: Mutex<Vec<Vec<Ack>>>,
     report: Arc<dyn Settled>,
     /// The source, if it waits for the batch and sends it again if it must.
     waiter: Option<Arc<dyn Settled>>,
+    /// Whether a source waits for its end.
+    awaited: bool,
+}
+
+/// Of a batch with rows that transforms hold, or have made of others.
+pub struct Late {
+    /// The rows that they hold.
+    pub held: Rows,
+    /// The rows with a copy, required or not.
+    pub any: Rows,
 }
 
 impl Tracker {
@@ -82,37 +111,61 @@ impl Tracker {
         }
     }
 
+    /// Counts how the rows ended, and settles what was merged into them.
     fn tally(&self) -> Tally {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let required = self.required.count(self.rows) as u64;
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tally = Tally::default();
-        if !failures.is_empty() {
-            let worst = worst_by_row(self.rows, &failures);
-            tally.dead_lettered = count(&worst, Outcome::DeadLettered);
-            tally.closed = count(&worst, Outcome::Closed);
-            tally.shutdown = count(&worst, Outcome::Shutdown);
-            tally.abandoned = count(&worst, Outcome::Abandoned);
+        if ends.is_empty() && self.late.is_none() {
+            tally.accepted = self.required.count(self.rows) as u64;
+            return tally;
         }
-        let worse = tally.dead_lettered + tally.closed + tally.shutdown + tally.abandoned;
-        tally.accepted = required - worse;
+        let worst = self.worst_by_row(&ends);
+        drop(ends);
+        for (row, outcome) in worst.iter().enumerate() {
+            let held = self.late.as_ref().is_some_and(|l| l.held.contains(row));
+            if held || self.required.contains(row) {
+                tally.count(*outcome);
+            }
+        }
         if self.waiter.is_some() {
             tally.returned = std::mem::take(&mut tally.shutdown);
             tally.returned += std::mem::take(&mut tally.abandoned);
         }
+        let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
+        let merged = std::mem::take(&mut *merged);
+        for (acks, outcome) in merged.into_iter().zip(worst) {
+            acks.into_iter().for_each(|ack| ack.settle(outcome));
+        }
         tally
     }
-}
 
-fn worst_by_row(rows: usize, failures: &[(Outcome, Rows)]) -> Vec<Outcome> {
-    let mut worst = vec![Outcome::Delivered; rows];
-    for (outcome, failed) in failures {
-        failed.for_each(rows, |row| worst[row] = worst[row].max(*outcome));
+    fn worst_by_row(&self, ends: &[(Outcome, Rows)]) -> Vec<Outcome> {
+        let mut worst = vec![Outcome::Filtered; self.rows];
+        let mut raise = |outcome, rows: &Rows| {
+            rows.for_each(self.rows, |row| worst[row] = worst[row].max(outcome));
+        };
+        if let Some(late) = &self.late {
+            raise(Outcome::BestEffort, &late.any);
+        }
+        raise(Outcome::Delivered, &self.required);
+        ends.iter()
+            .for_each(|(outcome, rows)| raise(*outcome, rows));
+        worst
     }
-    worst
 }
 
-fn count(worst: &[Outcome], outcome: Outcome) -> u64 {
-    worst.iter().filter(|w| **w == outcome).count() as u64
+impl Tally {
+    fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Filtered => &mut self.filtered,
+            Outcome::BestEffort => &mut self.best_effort,
+            Outcome::Delivered => &mut self.accepted,
+            Outcome::DeadLettered => &mut self.dead_lettered,
+            Outcome::Closed => &mut self.closed,
+            Outcome::Shutdown => &mut self.shutdown,
+            Outcome::Abandoned => &mut self.abandoned,
+        } += 1;
+    }
 }
 
 /// Gives out the acks of one batch. Dropping it lets the batch settle.
@@ -131,16 +184,55 @@ impl Receipt {
         report: Arc<dyn Settled>,
         waiter: Option<Arc<dyn Settled>>,
     ) -> Receipt {
+        Receipt::of(rows, required, None, Vec::new(), report, waiter)
+    }
+
+    /// As [`Receipt::new`], where transforms hold some rows or have made them:
+    /// `merged` are, by row, the acks of the events that are in it, which end as
+    /// it does; empty for a batch that a source has sent.
+    #[must_use]
+    pub fn late(
+        rows: usize,
+        required: Rows,
+        late: Late,
+        merged: Vec<Vec<Ack>>,
+        report: Arc<dyn Settled>,
+        waiter: Option<Arc<dyn Settled>>,
+    ) -> Receipt {
+        Receipt::of(rows, required, Some(late), merged, report, waiter)
+    }
+
+    fn of(
+        rows: usize,
+        required: Rows,
+        late: Option<Late>,
+        merged: Vec<Vec<Ack>>,
+        report: Arc<dyn Settled>,
+        waiter: Option<Arc<dyn Settled>>,
+    ) -> Receipt {
+        let awaited = waiter.is_some() || merged.iter().flatten().any(Ack::is_awaited);
         Receipt {
             tracker: Arc::new(Tracker {
                 holders: AtomicU32::new(1),
                 rows,
                 required,
-                failures: Mutex::new(Vec::new()),
+                late,
+                ends: Mutex::new(Vec::new()),
+                merged: Mutex::new(merged),
                 report,
                 waiter,
+                awaited,
             }),
         }
+    }
+
+    /// The ack of a row that a transform holds: it ends as what it is merged
+    /// into does.
+    #[must_use]
+    pub fn hold(&self, row: usize) -> Ack {
+        let mut ack = self.ack(Rows::One(row as u32));
+        ack.floor = Outcome::Filtered;
+        ack
     }
 
     /// An ack for the copies of `rows`.
@@ -182,7 +274,7 @@ impl Ack {
     #[must_use]
     pub fn is_awaited(&self) -> bool {
         let held = self.held.as_ref();
-        held.is_some_and(|(tracker, _)| tracker.waiter.is_some())
+        held.is_some_and(|(tracker, _)| tracker.awaited)
     }
 
     /// Takes copies out into an ack of their own. `taken` are their places
@@ -219,12 +311,9 @@ impl Ack {
             return;
         };
         let outcome = outcome.max(self.floor);
-        if outcome != Outcome::Delivered {
-            let mut failures = tracker
-                .failures
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            failures.push((outcome, rows));
+        if outcome != Outcome::Delivered || self.floor < Outcome::Delivered {
+            let mut ends = tracker.ends.lock().unwrap_or_else(PoisonError::into_inner);
+            ends.push((outcome, rows));
         }
         tracker.release();
     }
@@ -306,6 +395,81 @@ mod tests {
         let heard = Arc::new(Heard::default());
         drop(Receipt::new(3, some(&[], 3), heard.clone(), None));
         assert_eq!(*heard.0.lock().unwrap(), [Tally::default()]);
+    }
+
+    /// By its contributors' first rows: how a merged event of two batches ends
+    /// is how each of them ends, whatever other copies they have.
+    #[test]
+    fn a_merged_event_ends_for_all_that_are_in_it() {
+        for (merged_required, merged_any, settle, expected) in [
+            (&[][..], &[][..], None, Outcome::Filtered),
+            (&[], &[0], None, Outcome::BestEffort),
+            (&[0], &[0], Some(Outcome::Delivered), Outcome::Delivered),
+            (&[0], &[0], Some(Outcome::Shutdown), Outcome::Shutdown),
+            (&[0], &[0], None, Outcome::Abandoned),
+        ] {
+            let (one, two) = (Arc::new(Heard::default()), Arc::new(Heard::default()));
+            let held = |rows: &[usize], heard: &Arc<Heard>| {
+                let late = Late {
+                    held: some(rows, 3),
+                    any: some(&[2], 3),
+                };
+                Receipt::late(3, some(&[2], 3), late, Vec::new(), heard.clone(), None)
+            };
+            let (first, second) = (held(&[0, 1], &one), held(&[0], &two));
+            let acks = vec![first.hold(0), first.hold(1), second.hold(0)];
+            first.ack(some(&[2], 3)).settle(Outcome::Delivered);
+            second.ack(some(&[2], 3)).settle(Outcome::DeadLettered);
+            drop((first, second));
+            let late = Late {
+                held: some(&[], 1),
+                any: some(merged_any, 1),
+            };
+            let required = some(merged_required, 1);
+            let nobody = Arc::new(Heard::default());
+            let receipt = Receipt::late(1, required, late, vec![acks], nobody, None);
+            let ack = (!merged_required.is_empty()).then(|| receipt.ack(Rows::All));
+            drop(receipt);
+            if let (Some(ack), Some(outcome)) = (ack, settle) {
+                ack.settle(outcome);
+            }
+            let mut tally = Tally::default();
+            (0..2).for_each(|_| tally.count(expected));
+            tally.accepted += 1;
+            assert_eq!(*one.0.lock().unwrap(), [tally]);
+            let mut tally = Tally::default();
+            tally.count(expected);
+            tally.dead_lettered += 1;
+            assert_eq!(*two.0.lock().unwrap(), [tally]);
+        }
+    }
+
+    /// An event that is held and has a copy too ends as the worse of both.
+    #[test]
+    fn a_held_event_counts_by_its_worst_copy() {
+        let heard = Arc::new(Heard::default());
+        let waiter = Arc::new(Heard::default());
+        let late = Late {
+            held: Rows::All,
+            any: some(&[1, 2], 3),
+        };
+        let required = some(&[2], 3);
+        let waits = Some(waiter.clone() as Arc<dyn Settled>);
+        let receipt = Receipt::late(3, required, late, Vec::new(), heard.clone(), waits);
+        let acks: Vec<_> = (0..3).map(|row| receipt.hold(row)).collect();
+        assert!(acks[0].is_awaited());
+        receipt.ack(some(&[2], 3)).settle(Outcome::Shutdown);
+        drop(receipt);
+        acks.into_iter()
+            .for_each(|ack| ack.settle(Outcome::Filtered));
+        let expected = Tally {
+            filtered: 1,
+            best_effort: 1,
+            returned: 1,
+            ..Tally::default()
+        };
+        assert_eq!(*heard.0.lock().unwrap(), [expected]);
+        assert_eq!(*waiter.0.lock().unwrap(), [expected]);
     }
 
     #[test]

@@ -172,6 +172,14 @@ impl Batch {
         }
     }
 
+    /// The same lines as events that have these ids.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Vec<EventId>) -> Batch {
+        debug_assert_eq!(ids.len(), self.rows());
+        self.ids = Some(ids.into());
+        self
+    }
+
     /// A batch of the same rows with other lines, `chunk`, and the ids that
     /// the events had when they were read.
     pub(super) fn with_lines(&self, chunk: Box<Chunk>, ids: Vec<EventId>) -> Batch {

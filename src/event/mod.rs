@@ -21,7 +21,7 @@ mod rows;
 
 use std::sync::Arc;
 
-pub use ack::{Ack, Outcome, Receipt, Settled, Tally};
+pub use ack::{Ack, Late, Outcome, Receipt, Settled, Tally};
 pub use batch::{Batch, Chunk, Pool, Stream};
 pub use column::{Cell, Column, ColumnKind, Need, Needs};
 pub use edit::{Edits, weave};

@@ -177,6 +177,8 @@ impl Bits {
 pub enum Rows {
     /// Every row of the batch.
     All,
+    /// This row; for sets of few rows out of many batches.
+    One(u32),
     /// The rows whose bit is set.
     Some {
         /// One bit a row, 64 a word, lowest first; shared with other sets of
@@ -195,6 +197,7 @@ impl Rows {
     pub fn count(&self, len: usize) -> usize {
         match self {
             Rows::All => len,
+            Rows::One(_) => 1,
             Rows::Some { count, .. } => *count as usize,
         }
     }
@@ -224,6 +227,7 @@ impl Rows {
     pub fn contains(&self, row: usize) -> bool {
         match self {
             Rows::All => true,
+            Rows::One(only) => *only as usize == row,
             Rows::Some { bits, start, .. } => bits
                 .get(*start as usize + row / 64)
                 .is_some_and(|w| w >> (row % 64) & 1 == 1),
@@ -234,6 +238,7 @@ impl Rows {
     pub fn for_each(&self, len: usize, mut each: impl FnMut(usize)) {
         match self {
             Rows::All => (0..len).for_each(each),
+            Rows::One(row) => each(*row as usize),
             Rows::Some { bits, start, .. } => {
                 let start = *start as usize;
                 ones(&bits[start..start + len.div_ceil(64)]).for_each(&mut each);

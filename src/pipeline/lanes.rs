@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use crate::event::{Batch, Stream};
+use crate::event::{Batch, Columns, Needs, Stream};
 use crate::parse::{Formats, Reader};
 
 /// Streams remembered before those that have ended are forgotten.
@@ -43,16 +43,9 @@ impl Lanes {
             None => self.reader_of(&stream),
         };
         batch.parse_with(|text, ends, columns| reader.read(observed, text, ends, columns));
-        if stream.meta.is_empty() {
-            return;
-        }
-        for (slot, need) in self.formats.needs().columns.iter().enumerate() {
-            if need.path.is_field_only() {
-                continue;
-            }
-            if let Some(value) = stream.meta(need.path.dotted()) {
-                batch.parse_with(|_, _, columns| columns.set_same(slot, value.clone()));
-            }
+        if !stream.meta.is_empty() {
+            let needs = self.formats.needs();
+            batch.parse_with(|_, _, columns| describe(needs, &stream, columns));
         }
     }
 
@@ -73,5 +66,17 @@ impl Lanes {
         let new = || (Arc::downgrade(stream), formats.reader());
         let address = Arc::as_ptr(stream) as usize;
         &mut self.streams.entry(address).or_insert_with(new).1
+    }
+}
+
+/// Puts a stream's metadata into columns that were read for `needs`.
+pub(super) fn describe(needs: &Needs, stream: &Stream, columns: &mut Columns) {
+    for (slot, need) in needs.columns.iter().enumerate() {
+        if need.path.is_field_only() {
+            continue;
+        }
+        if let Some(value) = stream.meta(need.path.dotted()) {
+            columns.set_same(slot, value.clone());
+        }
     }
 }

@@ -1,16 +1,20 @@
 //! One source's router: parses its batches, evaluates the routes, and hands
 //! each sink its share once all required sinks have room.
 
+mod made;
+
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use super::entrance::Arrival;
 use super::lanes::Lanes;
 use super::with::Lists;
 use crate::buffer::Memory;
-use crate::event::{Ack, Batch, Bits, Receipt, Rows, Settled, Share};
+use crate::event::{Ack, Batch, Bits, Late, Receipt, Rows, Settled, Share};
 use crate::route::{Routed, Table};
+use crate::seam::Clock;
 use crate::telemetry::{Demand, Entry, Ledger, Transfer};
 
 /// What a queued share costs beside what it pins: so that a flood of tiny
@@ -33,6 +37,7 @@ pub(super) struct Router {
     pub(super) ledger: Arc<Ledger>,
     pub(super) report: Arc<dyn Settled>,
     pub(super) lists: Lists,
+    pub(super) clock: Clock,
     pub(super) scratch: Scratch,
 }
 
@@ -44,6 +49,8 @@ pub(super) struct Scratch {
     entries: Vec<Entry>,
     required: Bits,
     any: Bits,
+    /// The rows that are counted otherwise: those with a copy, and those held.
+    kept: Bits,
     words: Vec<u64>,
     /// By sink: the batch that it gets, if that is not the one that came.
     edited: Vec<Option<Arc<Batch>>>,
@@ -52,13 +59,26 @@ pub(super) struct Scratch {
 impl Router {
     /// Routes until the source has ended and everything it sent is queued.
     pub(super) async fn run(mut self) {
-        while let Some(mut arrival) = self.arrivals.recv().await {
+        loop {
+            let arrival = match self.lists.due() {
+                None => Ok(self.arrivals.recv().await),
+                Some(due) => timeout_at(due, self.arrivals.recv()).await,
+            };
+            let Ok(arrival) = arrival else {
+                self.hand_over_made(false).await;
+                continue;
+            };
+            let Some(mut arrival) = arrival else {
+                break;
+            };
             if let Some(batch) = arrival.batch_mut() {
                 self.lanes.parse(batch);
                 self.evaluate(batch);
             }
             self.hand_over(arrival).await;
+            self.hand_over_made(false).await;
         }
+        self.hand_over_made(true).await;
     }
 
     /// Routes a parsed batch, and runs what lists there are on the way.
@@ -69,10 +89,16 @@ impl Router {
             edited,
             ..
         } = &mut self.scratch;
+        if self.lists.holds() {
+            self.lists.set_now(Instant::now());
+        }
         transfer.unparsed = batch.columns().failed().count() as u64;
         let left = self.lists.before_routes(batch, transfer);
         self.table.route_rows(self.source, batch, left, routed);
         self.lists.behind_routes(batch, routed, transfer, edited);
+        if self.lists.holds() {
+            self.lists.note_held(batch.rows(), batch.is_awaited());
+        }
     }
 
     async fn hand_over(&mut self, mut arrival: Arrival) {
@@ -80,6 +106,16 @@ impl Router {
             return;
         };
         self.prepare(batch);
+        self.count_rows(batch.rows());
+        self.admit().await;
+        // Nothing between here and the receipt can fail.
+        if let Some(batch) = arrival.take() {
+            self.distribute(batch, None);
+        }
+    }
+
+    /// Waits until all required sinks have room for what was prepared.
+    async fn admit(&mut self) {
         let buffers = &self.sinks;
         let evict = |sink: usize| {
             buffers[sink]
@@ -91,10 +127,6 @@ impl Router {
         self.ledger
             .admit(self.source, &scratch.transfer, &mut scratch.entries, evict)
             .await;
-        // Nothing between here and the receipt can fail.
-        if let Some(batch) = arrival.take() {
-            self.distribute(batch);
-        }
     }
 
     /// Works out what the batch will move in the ledger.
@@ -125,14 +157,34 @@ impl Router {
             let bytes = if events == 0 { 0 } else { pinned };
             transfer.demands.push(Demand { events, bytes });
         }
-        let (kept, required) = (any.count() as u64, required.count() as u64);
         transfer.evaluated = routed.evaluated as u64;
         transfer.filtered_out = routed.filtered_out as u64;
         transfer.first.clone_from(&routed.first);
         transfer.matched.clone_from(&routed.matched);
-        transfer.filtered = rows as u64 - kept;
-        transfer.best_effort = kept - required;
+        (transfer.filtered, transfer.best_effort) = (0, 0);
         self.shrink_demands(batch);
+    }
+
+    /// Counts the events of a source's batch whose end is known now: no sink gets
+    /// them, or only best-effort ones, and no list holds them.
+    fn count_rows(&mut self, rows: usize) {
+        let Scratch {
+            transfer,
+            required,
+            any,
+            kept,
+            ..
+        } = &mut self.scratch;
+        kept.copy_from(any);
+        if self.lists.holds() {
+            kept.union(self.lists.held());
+        }
+        transfer.filtered = (rows - kept.count()) as u64;
+        if self.lists.holds() {
+            kept.subtract(self.lists.held());
+        }
+        kept.subtract(required);
+        transfer.best_effort = kept.count() as u64;
     }
 
     /// Where a sink lags and its share is less than a quarter of the batch, the
@@ -148,20 +200,43 @@ impl Router {
         }
     }
 
-    fn distribute(&mut self, mut batch: Batch) {
+    /// Queues what was admitted; `merged`: the acks of what is in its events.
+    fn distribute(&mut self, mut batch: Batch, merged: Option<Vec<Vec<Ack>>>) {
         let Scratch {
             routed,
             transfer,
             entries,
             required,
+            any,
             words,
             edited,
             ..
         } = &mut self.scratch;
         let waiter = batch.take_waiter();
         let batch = Arc::new(batch);
-        let report = self.lists.report(&self.report);
-        let receipt = Receipt::new(batch.rows(), required.to_rows(), report, waiter);
+        let (rows, required) = (batch.rows(), required.to_rows());
+        let receipt = if self.lists.holds() {
+            let late = Late {
+                held: self.lists.held().to_rows(),
+                any: any.to_rows(),
+            };
+            let report = match merged {
+                None => self.lists.report(&self.report),
+                Some(_) => self.lists.report(&made::nobody()),
+            };
+            Receipt::late(
+                rows,
+                required,
+                late,
+                merged.unwrap_or_default(),
+                report,
+                waiter,
+            )
+        } else {
+            let report = self.lists.report(&self.report);
+            Receipt::new(rows, required, report, waiter)
+        };
+        self.lists.own(&receipt);
         let sinks = &self.sinks;
         Bits::freeze_all(&routed.sinks, words, |sink, rows| {
             let (lane, demand) = (&sinks[sink], transfer.demands[sink]);
@@ -188,3 +263,6 @@ impl Router {
 fn pinned_bytes(batch: &Batch) -> u64 {
     batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES
 }
+
+#[cfg(test)]
+mod tests;

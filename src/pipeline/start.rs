@@ -119,6 +119,7 @@ pub(super) fn start_source(
         ledger,
         report: Arc::new(report),
         lists: shared.with.lists(index),
+        clock: world.clock.clone(),
         scratch: Scratch::default(),
     };
     let name = planned.labels.id;

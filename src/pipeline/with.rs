@@ -1,14 +1,21 @@
 //! The `with` lists of a plan: what each router runs before, between and
 //! behind the routes.
 
+mod held;
+
 use std::sync::Arc;
 
-use crate::event::{Batch, Bits, Columns, Settled, Tally, Timestamp, weave};
+use tokio::time::Instant;
+
+use super::lanes::describe;
+use crate::event::{Batch, Bits, Columns, Needs, Settled, Stream, Tally, Timestamp, weave};
 use crate::parse::{Formats, Reader};
 use crate::route::{Recycled, Routed};
 use crate::sink::encode::Encoder;
 use crate::telemetry::{Owner, Series, Transfer, WithTerms};
 use crate::transform::{List, Tools, Workspace};
+
+pub(super) use held::Made;
 
 /// The compiled `with` lists of a plan; none by default.
 #[derive(Default)]
@@ -35,14 +42,17 @@ pub struct Editor {
 
 impl Editor {
     fn workspace(&self) -> Workspace {
-        Workspace::new(Box::new(Editing {
+        let editing = Editing {
+            needs: self.formats.needs().clone(),
             reader: self.formats.reader(),
             encoder: self.encoder.clone(),
-        }))
+        };
+        Workspace::new(Box::new(editing), Instant::now())
     }
 }
 
 struct Editing {
+    needs: Needs,
     reader: Reader,
     encoder: Encoder,
 }
@@ -57,6 +67,10 @@ impl Tools for Editing {
         if out.last() == Some(&b'\n') {
             out.pop();
         }
+    }
+
+    fn describe(&mut self, stream: &Stream, columns: &mut Columns) {
+        describe(&self.needs, stream, columns);
     }
 }
 
@@ -74,6 +88,10 @@ pub(super) struct Lists {
     /// Of one sink: the rows that come through no listed route.
     rest: Bits,
     claimed: Recycled<Bits>,
+    /// Whether any list holds events.
+    holds: bool,
+    /// The rows of the batch at hand that are held.
+    held: Bits,
 }
 
 #[derive(Default)]
@@ -86,7 +104,10 @@ impl Withs {
     /// The lists for the router of a source.
     pub(super) fn lists(&self, source: usize) -> Lists {
         let all = |lists: &[List]| lists.iter().map(List::another).collect();
+        let own = self.sources.get(source).into_iter();
+        let mut each = own.chain(&self.routes).chain(&self.sinks);
         Lists {
+            holds: each.any(List::holds),
             source: self
                 .sources
                 .get(source)
@@ -193,12 +214,16 @@ impl Lists {
         } = self;
         outs.clear();
         let Some(work) = work else { return };
-        for listed in routed.listed.as_slice() {
+        for (at, listed) in routed.listed.as_slice().iter().enumerate() {
             let mut terms = WithTerms::default();
             let out = outs.add();
             out.rows.copy_from(&listed.rows);
-            let edited = routes[listed.route].run(batch, &mut out.rows, work, &mut terms);
+            let list = &mut routes[listed.route];
+            let edited = list.run(batch, &mut out.rows, work, &mut terms);
             out.batch = edited.map(Arc::new);
+            if list.holds() {
+                held::tag_sinks(list, at, routed);
+            }
             transfer.lists.push((Owner::Route(listed.route), terms));
         }
     }

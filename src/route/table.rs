@@ -256,6 +256,29 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Sends events that a route's own list has made, by row, to sinks.
+    pub fn send(&self, sinks: &[Vec<u32>], left: &Bits, routed: &mut Routed) {
+        self.reset(left, routed);
+        for row in left.iter() {
+            for &sink in &sinks[row] {
+                routed.sinks[sink as usize].insert(row);
+            }
+        }
+    }
+
+    /// Sends events that a sink's own list has made to that sink.
+    pub fn send_to(&self, sink: usize, left: &Bits, routed: &mut Routed) {
+        self.reset(left, routed);
+        routed.sinks[sink].copy_from(left);
+    }
+
+    fn reset(&self, left: &Bits, routed: &mut Routed) {
+        routed.reset(left.len(), self.routes.len(), self.sinks);
+        routed.evaluated = 0;
+    }
+}
+
 impl Routed {
     fn reset(&mut self, rows: usize, routes: usize, sinks: usize) {
         self.evaluated = rows;

@@ -10,7 +10,8 @@
 //!   `Σ matched(route) >= Σ first(route)`
 //! - sink: `entered = delivered + dead_lettered + diverted + filtered + dropped +
 //!   returned + queued + sending`, and `delivered = written + already_present`
-//! - `with` list: `entered + made = filtered + merged + held + returned + out`
+//! - `with` list: `entered + made = filtered + merged + held + returned +
+//!   dropped + out`
 //!
 //! A source counts events, each once by its worst required copy; a sink counts
 //! copies. The ledger also keeps the bytes that each sink's queue pins, since
@@ -22,7 +23,7 @@ use tokio::sync::Notify;
 
 use super::terms::{RouteTerms, SinkTerms, Snapshot, SourceTerms};
 use super::with::{Owner, WithTerms};
-use crate::event::{Outcome, Settled, Tally};
+use crate::event::Outcome;
 
 /// What happens to a copy that finds its sink's buffer full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl Ledger {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Snapshot> {
         // Every holder leaves whole transfers behind, so a poisoned lock's
         // numbers are still right.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -454,37 +455,6 @@ impl Waiting {
         if let Some(sink) = self.0.take() {
             state.sinks[sink].waited_for -= 1;
         }
-    }
-}
-
-/// Moves a batch's events out of `open` when it settles.
-#[derive(Debug)]
-pub struct SourceReport {
-    /// Where to count.
-    pub ledger: Arc<Ledger>,
-    /// The source's place in the plan.
-    pub source: usize,
-}
-
-impl Settled for SourceReport {
-    fn settled(&self, tally: Tally) {
-        let mut state = self.ledger.lock();
-        let terms = &mut state.sources[self.source];
-        let Tally {
-            accepted,
-            dead_lettered,
-            closed,
-            shutdown,
-            abandoned,
-            returned,
-        } = tally;
-        terms.open -= accepted + dead_lettered + closed + shutdown + abandoned + returned;
-        terms.accepted += accepted;
-        terms.dead_lettered += dead_lettered;
-        terms.returned += returned;
-        terms.dropped.reader_closed += closed;
-        terms.dropped.shutdown += shutdown;
-        terms.dropped.abandoned += abandoned;
     }
 }
 

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{Reason, Snapshot};
+use super::{Reason, Snapshot, WithTerms};
 
 /// A component as metrics name it.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ pub fn render(
     sent(&mut page, snapshot, sinks);
     discarded(&mut page, snapshot, sources, sinks);
     filtered_by_routes(&mut page, snapshot, routes);
+    merged(&mut page, snapshot, sources, routes, sinks);
     buffers(&mut page, snapshot, sinks, full_bytes);
     page.text
 }
@@ -298,6 +299,44 @@ fn filtered_by_routes(page: &mut Page, snapshot: &Snapshot, routes: &[String]) {
             page.sample(&labels, terms.with.filtered[reason as usize]);
         }
     }
+}
+
+/// What `with` lists have held and merged; of those that have.
+fn merged(
+    page: &mut Page,
+    snapshot: &Snapshot,
+    sources: &[Labels],
+    routes: &[String],
+    sinks: &[Labels],
+) {
+    let sources = sources.iter().map(source);
+    let sources = sources.zip(snapshot.sources.iter().map(|s| s.with));
+    let routes = routes.iter().map(|name| with("", "route", name));
+    let routes = routes.zip(snapshot.routes.iter().map(|r| r.with));
+    let sinks = sinks.iter().map(sink);
+    let sinks = sinks.zip(snapshot.sinks.iter().map(|k| k.with));
+    let all = sources.chain(routes).chain(sinks);
+    let lists: Vec<_> = all.filter(|(_, t)| t.held + t.merged > 0).collect();
+    if lists.is_empty() {
+        return;
+    }
+    let mut family = |name, kind, help, value: fn(&WithTerms) -> u64| {
+        page.family(name, kind, help);
+        for (labels, terms) in &lists {
+            page.sample(labels, value(terms));
+        }
+    };
+    let name = "tflog_with_held_events";
+    family(name, "gauge", "events that wait to be merged", |t| t.held);
+    let name = "tflog_with_merged_events_total";
+    family(name, "counter", "events that went into others", |t| {
+        t.merged
+    });
+    let name = "tflog_with_made_events_total";
+    family(name, "counter", "events made of others", |t| t.made);
+    let name = "tflog_with_cut_events_total";
+    let help = "of the events made, those that a bound ended";
+    family(name, "counter", help, |t| t.cut);
 }
 
 fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels], full_bytes: &[u64]) {

@@ -3,11 +3,13 @@
 mod ledger;
 mod metrics;
 mod series;
+mod settle;
 mod terms;
 mod with;
 
-pub use ledger::{Demand, Entry, Ledger, Passing, Quota, Sent, SourceReport, Transfer, WhenFull};
+pub use ledger::{Demand, Entry, Ledger, Passing, Quota, Sent, Transfer, WhenFull};
 pub use metrics::{Gauge, Gauges, Labels, render, render_gauges, render_listener};
 pub use series::{Recorder, Series, SeriesKind, render_series};
+pub use settle::SourceReport;
 pub use terms::{Dropped, RouteTerms, SinkTerms, Snapshot, SourceTerms};
 pub use with::{Owner, Reason, WithTerms};

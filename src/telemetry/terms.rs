@@ -45,7 +45,10 @@ impl Dropped {
 
     pub(super) fn add(&mut self, outcome: Outcome, events: u64) {
         match outcome {
-            Outcome::Delivered | Outcome::DeadLettered => {
+            Outcome::Filtered
+            | Outcome::BestEffort
+            | Outcome::Delivered
+            | Outcome::DeadLettered => {
                 debug_assert!(false, "a delivery is not a drop");
             }
             Outcome::Closed => self.reader_closed += events,
@@ -106,7 +109,8 @@ pub struct RouteTerms {
 /// A sink's terms, in copies unless the name says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkTerms {
-    /// Routed here.
+    /// Routed here; where its list merges events, those that it has made in their
+    /// place.
     pub entered: u64,
     /// Confirmed or handed over.
     pub delivered: u64,

@@ -27,13 +27,18 @@ impl Reason {
 }
 
 /// What became of the events that entered one `with` list:
-/// `entered + made = Σ filtered + merged + held + returned + out`.
+/// `entered + made = Σ filtered + merged + held + returned + dropped + out`.
+///
+/// As part of a transfer, `merged` are events that were held until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WithTerms {
     /// Events that came in.
     pub entered: u64,
     /// Events created.
     pub made: u64,
+    /// Of them, those that were complete only because of a bound. Not a term of
+    /// the equation.
+    pub cut: u64,
     /// Events taken out, by [`Reason`].
     pub filtered: [u64; Reason::ALL.len()],
     /// Events that went into others.
@@ -42,6 +47,8 @@ pub struct WithTerms {
     pub held: u64,
     /// Events that were held and that their source sends again.
     pub returned: u64,
+    /// Events that were held when a stage failed.
+    pub dropped: u64,
     /// Events that went on.
     pub out: u64,
 }
@@ -67,20 +74,30 @@ impl WithTerms {
     /// Whether the equation holds.
     #[must_use]
     pub fn balances(&self) -> bool {
-        let gone = self.filtered_total() + self.merged + self.held + self.returned;
-        self.entered + self.made == gone + self.out
+        let gone = self.filtered_total() + self.merged + self.held;
+        self.entered + self.made == gone + self.returned + self.dropped + self.out
+    }
+
+    /// Held events go: their holder failed.
+    pub(super) fn let_go(&mut self, events: u64, returned: u64) {
+        self.held -= events;
+        self.returned += returned;
+        self.dropped += events - returned;
     }
 
     /// Adds the terms of one batch.
     pub(super) fn add(&mut self, other: &WithTerms) {
         self.entered += other.entered;
         self.made += other.made;
+        self.cut += other.cut;
         for (mine, more) in self.filtered.iter_mut().zip(other.filtered) {
             *mine += more;
         }
         self.merged += other.merged;
         self.held += other.held;
+        self.held -= other.merged;
         self.returned += other.returned;
+        self.dropped += other.dropped;
         self.out += other.out;
     }
 }

@@ -4,6 +4,7 @@
 //! Only the objects on the way to an edited member are opened. One
 //! [`Document`] serves line after line and allocates nothing once it has grown.
 
+mod absorb;
 mod wide;
 
 use super::name::Name;
@@ -54,6 +55,8 @@ pub(super) struct Document {
     text: Vec<u8>,
     nodes: Vec<Node>,
     colon: Span,
+    /// Of a document that gathers many members.
+    index: Option<Box<absorb::Index>>,
 }
 
 impl Document {
@@ -66,6 +69,7 @@ impl Document {
     pub(super) fn load_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         self.text.clear();
         self.nodes.clear();
+        self.index = None;
         write(&mut self.text);
         let start = skip_space(&self.text, 0) as u32;
         let end = self.text.len() as u32;

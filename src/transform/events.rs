@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Tools;
+use tokio::time::Instant;
+
 use super::document::Document;
+use super::{Rule, Tools};
 use crate::event::{Batch, Bits, Chunk, Edits, Settled, Timestamp};
 use crate::telemetry::{Reason, WithTerms};
 
@@ -38,6 +40,8 @@ pub(super) struct Memory {
     pub(super) chunk: Chunk,
     /// Who wants to hear of the batch's end.
     pub(super) hooks: Vec<Arc<dyn Settled>>,
+    /// Nothing is held: an event is shown as what it becomes alone.
+    pub(super) alone: bool,
 }
 
 /// What a verb sees and does: the events of one batch that it is for.
@@ -46,6 +50,8 @@ pub struct Events<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) tools: &'a mut dyn Tools,
     pub(super) terms: &'a mut WithTerms,
+    /// The time, for verbs that hold events.
+    pub(super) now: Instant,
 }
 
 impl Events<'_> {
@@ -69,6 +75,44 @@ impl Events<'_> {
     #[must_use]
     pub fn observed(&self) -> Timestamp {
         self.current.get().observed
+    }
+
+    /// Makes `out` the events for which a rule holds; without one, none.
+    pub(super) fn select(&mut self, rule: &mut Option<Box<dyn Rule>>, out: &mut Bits) {
+        match rule {
+            Some(rule) => rule.select(self.current.get(), &self.memory.chosen, out),
+            None => out.clear(self.memory.chosen.len()),
+        }
+    }
+
+    /// Holds the events that have a key: `take` gets each as a JSON object.
+    pub(super) fn hold<K>(
+        &mut self,
+        key: impl Fn(&Batch, usize) -> Option<K>,
+        mut take: impl FnMut(K, &Batch, usize, &mut Document),
+    ) {
+        let batch = self.current.get();
+        let Memory {
+            chosen,
+            left,
+            document,
+            ..
+        } = &mut *self.memory;
+        for row in chosen.iter() {
+            let Some(key) = key(batch, row) else {
+                continue;
+            };
+            let loaded = if batch.columns().json().contains(row) {
+                document.load(batch.line(row))
+            } else {
+                document.load_with(|text| self.tools.write(batch, row, text))
+            };
+            if loaded {
+                take(key, batch, row, document);
+                left.remove(row);
+                self.terms.held += 1;
+            }
+        }
     }
 
     /// Has `hook` told how the batch ended, if all of it is kept.

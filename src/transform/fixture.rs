@@ -11,7 +11,7 @@ use crate::event::{
 };
 use crate::telemetry::WithTerms;
 
-struct Plain(Needs);
+pub(super) struct Plain(pub(super) Needs);
 
 impl Plain {
     fn value(text: &[u8], line: std::ops::Range<usize>, path: &Path) -> Option<Cell> {
@@ -64,10 +64,12 @@ impl Tools for Plain {
         escape_json(batch.line(row), out);
         out.extend_from_slice(b"\"}");
     }
+
+    fn describe(&mut self, _: &Stream, _: &mut Columns) {}
 }
 
 /// The rows whose column has this text.
-struct Is(usize, &'static str);
+pub(super) struct Is(pub(super) usize, pub(super) &'static str);
 
 impl Rule for Is {
     fn select(&mut self, batch: &Batch, among: &Bits, out: &mut Bits) {
@@ -91,7 +93,7 @@ impl Rule for Is {
 #[derive(Default)]
 pub(super) struct Bench {
     pub(super) needs: Needs,
-    list: List,
+    pub(super) list: List,
     /// When the batches are read.
     pub(super) observed: i64,
     /// Who wants to hear of the batches' ends.
@@ -122,8 +124,8 @@ impl Bench {
         self
     }
 
-    /// Runs a batch of these lines: what is left of them, in text.
-    pub(super) fn run(&mut self, lines: &[&str]) -> (Vec<String>, WithTerms) {
+    /// A batch of these lines, parsed.
+    pub(super) fn batch(&self, lines: &[&str]) -> Batch {
         let mut chunk = Box::new(Chunk::default());
         for line in lines {
             chunk.text.extend_from_slice(line.as_bytes());
@@ -139,7 +141,14 @@ impl Bench {
         let mut batch = Batch::new(Arc::new(stream), 0, observed, chunk, Arc::default());
         let mut tools = Plain(self.needs.clone());
         batch.parse_with(|text, ends, columns| tools.read(observed, text, ends, columns));
-        let mut work = Workspace::new(Box::new(tools));
+        batch
+    }
+
+    /// Runs a batch of these lines: what is left of them, in text.
+    pub(super) fn run(&mut self, lines: &[&str]) -> (Vec<String>, WithTerms) {
+        let batch = self.batch(lines);
+        let tools = Plain(self.needs.clone());
+        let mut work = Workspace::new(Box::new(tools), tokio::time::Instant::now());
         let (mut rows, mut terms) = (Bits::default(), WithTerms::default());
         rows.fill(lines.len());
         let edited = self

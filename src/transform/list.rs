@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::events::{Current, Events, Memory};
-use super::{Rule, Tools, Transform};
-use crate::event::{Batch, Bits, Settled};
+use super::{Ended, Groups, Rule, Tools, Transform};
+use crate::event::{Batch, Bits, Settled, Timestamp};
 use crate::telemetry::WithTerms;
 
 /// A compiled `with` list, for one thread.
 #[derive(Default)]
 pub struct List {
     items: Vec<Item>,
+    /// The places of the items that hold events.
+    holders: Vec<usize>,
 }
 
 struct Item {
@@ -22,16 +26,29 @@ struct Item {
 pub struct Workspace {
     tools: Box<dyn Tools>,
     memory: Memory,
+    now: Instant,
 }
 
 impl Workspace {
     /// A workspace with the tools of other stages.
     #[must_use]
-    pub fn new(tools: Box<dyn Tools>) -> Workspace {
+    pub fn new(tools: Box<dyn Tools>, now: Instant) -> Workspace {
         Workspace {
             tools,
             memory: Memory::default(),
+            now,
         }
+    }
+
+    /// Says what time it is, for verbs that hold events.
+    pub fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// Has no verb hold an event: it becomes what it would alone, and counts as
+    /// made and merged.
+    pub fn show_alone(&mut self) {
+        self.memory.alone = true;
     }
 
     /// Takes over who wants to hear of the end of the batches since the last call.
@@ -42,8 +59,17 @@ impl Workspace {
 
 impl List {
     /// Adds a verb, for the events for which `when` holds.
-    pub fn push(&mut self, when: Option<Box<dyn Rule>>, verb: Box<dyn Transform>) {
+    pub fn push(&mut self, when: Option<Box<dyn Rule>>, mut verb: Box<dyn Transform>) {
+        if verb.groups().is_some() {
+            self.holders.push(self.items.len());
+        }
         self.items.push(Item { when, verb });
+    }
+
+    /// Whether a verb of it holds events.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.holders.is_empty()
     }
 
     /// Whether it does nothing.
@@ -61,6 +87,7 @@ impl List {
         });
         List {
             items: items.collect(),
+            holders: self.holders.clone(),
         }
     }
 
@@ -74,8 +101,21 @@ impl List {
         work: &mut Workspace,
         terms: &mut WithTerms,
     ) -> Option<Batch> {
-        let Workspace { tools, memory } = work;
         terms.entered += rows.count() as u64;
+        self.run_from(0, batch, rows, work, terms)
+    }
+
+    /// As [`List::run`], of events that the item before the place `from` has
+    /// made: the caller counts these.
+    pub fn run_from(
+        &mut self,
+        from: usize,
+        batch: &Batch,
+        rows: &mut Bits,
+        work: &mut Workspace,
+        terms: &mut WithTerms,
+    ) -> Option<Batch> {
+        let Workspace { tools, memory, now } = work;
         memory.left.copy_from(rows);
         memory.stale.clear(batch.rows());
         let mut events = Events {
@@ -83,8 +123,9 @@ impl List {
             memory,
             tools: &mut **tools,
             terms,
+            now: *now,
         };
-        for item in &mut self.items {
+        for item in self.items.iter_mut().skip(from) {
             if events.memory.left.none() {
                 break;
             }
@@ -97,6 +138,30 @@ impl List {
             Current::Whole(_) => None,
             Current::Edited(batch) => Some(batch),
         }
+    }
+
+    fn groups(&mut self) -> impl Iterator<Item = (usize, &mut Groups)> {
+        let holders = &self.holders;
+        let items = self.items.iter_mut().enumerate();
+        let items = items.filter(|(at, _)| holders.contains(at));
+        items.filter_map(|(at, item)| item.verb.groups().map(|groups| (at, groups)))
+    }
+
+    /// Calls `each` with what each verb holds.
+    pub fn for_each_group(&mut self, mut each: impl FnMut(&mut Groups)) {
+        self.groups().for_each(|(_, groups)| each(groups));
+    }
+
+    /// Takes events that a verb has made, and the place of the item to go on
+    /// with, until there are none.
+    pub fn take_ended(
+        &mut self,
+        observed: Timestamp,
+        work: &mut Workspace,
+    ) -> Option<(usize, Ended)> {
+        let tools = &mut *work.tools;
+        self.groups()
+            .find_map(|(at, groups)| Some((at + 1, groups.take(observed, tools)?)))
     }
 }
 

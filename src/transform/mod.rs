@@ -13,12 +13,17 @@
 //! it. Only `redact` and `truncate` change such lines in place, so that raw
 //! output keeps its format.
 //!
+//! A verb may hold events, [`Groups`], and make others of them: batches of their
+//! own, [`Ended`], which go on behind the verb. Who runs a list asks for them, and
+//! hands in the acks of what is held.
+//!
 //! Rules, templates, the JSON reader and writer belong to other stages; who
 //! builds a list puts them in through [`Rule`], [`Text`] and [`Tools`].
 
 pub mod dedupe;
 pub mod histogram;
 pub mod limit;
+pub mod reduce;
 
 mod count;
 mod document;
@@ -36,7 +41,7 @@ mod scan;
 mod set;
 mod truncate;
 
-use crate::event::{Batch, Bits, Columns, Needs, Timestamp};
+use crate::event::{Ack, Batch, Bits, Columns, Needs, Stream, Timestamp};
 
 pub use count::Count;
 pub use dedupe::Dedupe;
@@ -48,6 +53,7 @@ pub use limit::Limit;
 pub use list::{List, Workspace};
 pub use parse::Parse;
 pub use redact::{Detector, Mask, Redact};
+pub use reduce::{Groups, Merge, Reduce};
 pub use remove::Remove;
 pub use rename::Rename;
 pub use sample::Sample;
@@ -59,9 +65,26 @@ pub trait Transform: Send {
     /// Does its work on the events it is for.
     fn apply(&mut self, events: &mut Events<'_>);
 
+    /// The events that it holds, if it is a verb that does.
+    fn groups(&mut self) -> Option<&mut Groups> {
+        None
+    }
+
     /// The same verb for another thread. What it remembers across events (a
     /// rate, a count) is common to all of them.
     fn another(&self) -> Box<dyn Transform>;
+}
+
+/// Events that a verb has made of those that it held.
+pub struct Ended {
+    /// The events, parsed.
+    pub batch: Batch,
+    /// By row: the acks of the events that are in it.
+    pub merged: Vec<Vec<Ack>>,
+    /// By row: what [`Groups::tag`] has noted of them.
+    pub tags: Vec<Vec<u32>>,
+    /// Of the rows, those that a bound made complete.
+    pub cut: u64,
 }
 
 /// Which events an item is for: a compiled rule.
@@ -102,6 +125,9 @@ pub trait Tools: Send {
 
     /// Appends a row as one JSON object, without a line end.
     fn write(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>);
+
+    /// Puts a stream's metadata into columns that were read.
+    fn describe(&mut self, stream: &Stream, columns: &mut Columns);
 }
 
 /// Why a verb was refused.

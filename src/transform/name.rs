@@ -77,3 +77,15 @@ pub(super) fn hash(values: &[Value], batch: &Batch, row: usize) -> u64 {
     }
     hash.digest()
 }
+
+/// A hash of several values of a row, by which rows are taken to be alike; none
+/// if one is missing.
+pub(super) fn hash_all(values: &[Value], batch: &Batch, row: usize) -> Option<u128> {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    for value in values {
+        let bytes = value.of(batch, row)?;
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(&bytes);
+    }
+    Some(hash.digest128())
+}

@@ -11,6 +11,7 @@ mod accounting;
 mod answer;
 mod backpressure;
 mod children;
+mod held;
 mod http;
 mod http_load;
 mod http_source;
@@ -21,6 +22,7 @@ mod multiline;
 mod names;
 mod peers;
 mod pipe;
+mod reduce;
 mod replay;
 mod routing;
 // A part of it is used here.

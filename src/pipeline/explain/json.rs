@@ -12,6 +12,7 @@
 //! | `terms` | `term`, `holds`, `saw`: `field`, `reads` (`level number duration size time text`), `text`, `value`; null where there is none |
 //! | `outcome` | `sent`, `dropped`, `unrouted` |
 //! | `sinks` | `name`, `scheme`, `route`, `edits` (of the route and the sink), `encoding`, `output` |
+//! | `held` | whose `with` lists hold it to merge it with others; all else is what it becomes alone |
 //! | `left_out` | sinks that a `with` list kept it from |
 
 use serde_json::{Map, Value, json};
@@ -51,6 +52,7 @@ impl Explanation {
             "routes": self.routes.iter().map(|r| self.route_json(r)).collect::<Vec<_>>(),
             "outcome": self.outcome(),
             "sinks": sinks.collect::<Vec<_>>(),
+            "held": self.held,
             "left_out": self.left_out,
         })
     }

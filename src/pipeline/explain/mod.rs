@@ -22,7 +22,7 @@ use crate::route::{
 };
 use crate::sink::Part;
 use crate::sink::encode::Encoder;
-use crate::telemetry::Transfer;
+use crate::telemetry::{Owner, Transfer};
 use fields::Roles;
 pub use fields::{Change, FieldSeen, Origin, RoleSeen};
 pub use text::Style;
@@ -94,6 +94,9 @@ pub struct Explanation {
     pub routes: Vec<RouteSeen>,
     /// The sinks that get it.
     pub sinks: Vec<Copy>,
+    /// Whose `with` lists hold it, to merge it with others: what is shown is what
+    /// it becomes if none comes.
+    pub held: Vec<String>,
     /// The sinks that would, if a `with` list had not taken the event out.
     pub left_out: Vec<String>,
 }
@@ -193,12 +196,14 @@ impl Explainer {
         let sinks = sinks.map(|sink| (sink.labels.id.clone(), sink.labels.scheme.clone()));
         let sources = plan.sources.into_iter().enumerate().map(|(at, planned)| {
             let scheme = planned.labels.scheme;
+            let mut lists = plan.with.lists(at);
+            lists.show_alone();
             SourceLane {
                 name: planned.labels.id,
                 stream: stream(at, usual_meta(&scheme)),
                 scheme,
                 lanes: Lanes::new(planned.formats),
-                lists: plan.with.lists(at),
+                lists,
             }
         });
         Explainer {
@@ -315,6 +320,7 @@ impl Explainer {
             fields,
             meta,
             edits,
+            held: self.held(&routes),
             left_out: gone.map(|k| self.sinks[k].0.clone()).collect(),
             sinks: self.copies(&batch, &routes),
             routes,
@@ -331,6 +337,18 @@ impl Explainer {
         };
         let expected = self.explained.expected[test][named].iter();
         expected.filter_map(|each| each.unmet(batch)).collect()
+    }
+
+    /// Whose lists hold the event explained last.
+    fn held(&self, routes: &[RouteSeen]) -> Vec<String> {
+        let lists = self.transfer.lists.iter();
+        let held = lists.filter(|(_, terms)| terms.merged > 0);
+        let name = |owner: &Owner| match *owner {
+            Owner::Source => "the source".to_owned(),
+            Owner::Route(route) => format!("route {}", routes[route].name),
+            Owner::Sink(sink) => format!("sink {}", self.sinks[sink].0),
+        };
+        held.map(|(owner, _)| name(owner)).collect()
     }
 
     fn route(&self, verdict: RouteVerdict) -> RouteSeen {

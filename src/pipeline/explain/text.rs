@@ -79,6 +79,15 @@ impl Explanation {
             push(&mut out, &style.paint(Ink::Bold, "edits of the source"));
             diff(&self.edits, "  ", style, &mut out);
         }
+        if !self.held.is_empty() {
+            let lists = self.held.join(", ");
+            let by = format!("by `reduce` of {lists}, until others are merged with it");
+            head(&mut out, "held", &by);
+            push(
+                &mut out,
+                "        what follows is what it becomes if none comes",
+            );
+        }
         push(&mut out, &style.paint(Ink::Bold, "routes"));
         self.routes_text(style, &mut out);
         push(&mut out, &style.paint(Ink::Bold, "sinks"));

@@ -1,6 +1,8 @@
 //! Admission, and the equations where somebody breaks them.
 
 use super::*;
+use crate::event::{Settled, Tally};
+use crate::telemetry::SourceReport;
 
 fn ledger(quotas: &[(u64, WhenFull)]) -> Arc<Ledger> {
     let quotas = quotas.iter().map(|&(bytes_max, when_full)| Quota {

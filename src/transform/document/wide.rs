@@ -49,7 +49,7 @@ impl Document {
         }
     }
 
-    fn key_hash(&self, at: u32) -> u64 {
+    pub(super) fn key_hash(&self, at: u32) -> u64 {
         let key = self.bytes(self.node(at).key);
         if memchr::memchr(b'\\', key).is_some() {
             xxh3_64(&unescape_json(key))
