@@ -253,7 +253,9 @@ impl DiskRoot for RealRoot {
     }
 
     fn open_in_place(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(self.open_or_create(path, OFlags::RDWR | OFlags::CREATE)?))
+        Ok(Box::new(
+            self.open_or_create(path, OFlags::RDWR | OFlags::CREATE)?,
+        ))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
