@@ -200,6 +200,8 @@ impl Ledger {
         mut evict: impl FnMut(usize) -> Option<Demand> + Send,
     ) {
         let mut waiting = Waiting::default();
+        // Sinks that have nothing left to evict: the rest is in their drivers' hands.
+        let mut emptied = Vec::new();
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
@@ -208,25 +210,22 @@ impl Ledger {
             let pressed = {
                 let mut state = self.lock();
                 waiting.end(&mut state);
-                if self.has_room(&state, transfer) {
-                    self.apply(&mut state, source, transfer, entries);
-                    return;
-                }
-                if let Some(sink) = self.full(&state, transfer, WhenFull::Block) {
+                if let Some(sink) = self.full(&state, transfer, WhenFull::Block, &[]) {
                     waiting.begin(&mut state, sink);
                     None
                 } else {
-                    self.full(&state, transfer, WhenFull::DropOldest)
+                    let pressed = self.full(&state, transfer, WhenFull::DropOldest, &emptied);
+                    if pressed.is_none() {
+                        self.apply(&mut state, source, transfer, entries);
+                        return;
+                    }
+                    pressed
                 }
             };
-            let Some(sink) = pressed else {
-                room.await;
-                continue;
-            };
-            match evict(sink) {
-                Some(demand) => self.evicted(sink, demand),
-                // Its driver took the rest meanwhile: there will be room.
-                None => tokio::task::yield_now().await,
+            match pressed.map(|sink| (sink, evict(sink))) {
+                Some((sink, Some(demand))) => self.evicted(sink, demand),
+                Some((sink, None)) => emptied.push(sink),
+                None => room.await,
             }
         }
     }
@@ -236,20 +235,22 @@ impl Ledger {
         queued == 0 || queued + demand.bytes <= self.quotas[sink].bytes_max
     }
 
-    fn full(&self, state: &Snapshot, transfer: &Transfer, policy: WhenFull) -> Option<usize> {
+    fn full(
+        &self,
+        state: &Snapshot,
+        transfer: &Transfer,
+        policy: WhenFull,
+        but: &[usize],
+    ) -> Option<usize> {
         let mut demands = transfer.demands.iter().enumerate();
         demands
             .find(|&(sink, &demand)| {
                 demand.events > 0
                     && self.quotas[sink].when_full == policy
+                    && !but.contains(&sink)
                     && !self.fits(state, sink, demand)
             })
             .map(|(sink, _)| sink)
-    }
-
-    fn has_room(&self, state: &Snapshot, transfer: &Transfer) -> bool {
-        self.full(state, transfer, WhenFull::Block).is_none()
-            && self.full(state, transfer, WhenFull::DropOldest).is_none()
     }
 
     fn apply(

@@ -1,5 +1,7 @@
 //! Admission, and the equations where somebody breaks them.
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::event::{Settled, Tally};
 use crate::telemetry::SourceReport;
@@ -107,4 +109,22 @@ fn the_equations_notice_an_event_that_is_nowhere() {
     assert_eq!(ledger.snapshot().violations_at_end().len(), 1);
     ledger.lock().sources[0].open = 0;
     assert_eq!(ledger.snapshot().violations().len(), 1);
+}
+
+/// What a driver has in its hands cannot be evicted, and may stay there for long.
+#[test]
+fn a_sink_that_drops_the_oldest_drops_the_newest_where_nothing_older_waits() {
+    let ledger = ledger(&[(100, WhenFull::DropOldest), (100, WhenFull::Block)]);
+    let mut entries = Vec::new();
+    ledger.receive(0, 4, 0, 0);
+    for expected in [Entry::Entered, Entry::Dropped] {
+        let batch = transfer(2, &[(2, 80), (2, 10)]);
+        let admitted = ledger.admit(0, &batch, &mut entries, |_| None);
+        assert!(admitted.now_or_never().is_some(), "it waits for nobody");
+        assert_eq!(entries, [expected, Entry::Entered]);
+        ledger.send(0, if expected == Entry::Entered { 2 } else { 0 });
+    }
+    let now = ledger.snapshot();
+    assert_eq!(now.violations(), [""; 0]);
+    assert_eq!(now.sinks[0].dropped.buffer_full, 2);
 }
