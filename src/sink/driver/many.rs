@@ -101,7 +101,8 @@ impl<F: Feed> Driver<F> {
             let room = !closed && !diverts && !gathering.is_full(&delivery);
             let ready = gathering.is_ready(&delivery, closed);
             let deadline = gathering.deadline.filter(|_| !ready);
-            let wants_place = ready && in_flight.len() < delivery.limit.max();
+            let wants_place =
+                ready && in_flight.len() < delivery.limit.max() && !workers.free.is_empty();
             tokio::select! {
                 biased;
                 Some((worker, result)) = in_flight.next() => {
@@ -123,7 +124,8 @@ impl<F: Feed> Driver<F> {
                 () = delivery.limit.room(), if wants_place => {}
                 Ok(()) = stopping.changed() => {}
                 Some(answer) = checks.recv(), if !workers.free.is_empty() => {
-                    if let Some(mut worker) = workers.free.pop() {
+                    // Not the last sink, or a check that hangs would hold up a load.
+                    if let Some(mut worker) = workers.take() {
                         let name = delivery.name.clone();
                         in_flight.push(Box::pin(async move {
                             check(&mut *worker.sink, &name, answer).await;

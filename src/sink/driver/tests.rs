@@ -433,3 +433,25 @@ async fn a_panicking_sink_is_a_failed_attempt() {
     let end = bench.ledger.snapshot();
     assert_eq!((end.sinks[0].delivered, end.sinks[0].retries), (1, 1));
 }
+
+/// A question whether the service is there must not hold up what is for it.
+#[tokio::test(start_paused = true)]
+async fn a_check_that_hangs_holds_up_no_load() {
+    let bench = Bench {
+        check_hangs: true,
+        ..Bench::default()
+    };
+    let driver = bench.start(Concurrency::Adaptive(4), |_| ok());
+    let (answer, _waits) = oneshot::channel();
+    bench.ask.send(answer).await.unwrap();
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    bench.send("a\n", true).await;
+    while bench.ledger.snapshot().sinks[0].delivered == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // A load takes a second; the check would give up after two.
+    assert!(start.elapsed() < CHECK_TIMEOUT);
+    bench.feed.close();
+    assert_eq!(driver.await.unwrap(), Ended::Drained);
+}

@@ -66,6 +66,7 @@ struct Scripted {
     in_flight: Arc<Mutex<(usize, usize)>>,
     away: watch::Sender<Option<String>>,
     stuck: watch::Sender<bool>,
+    check_hangs: bool,
 }
 
 impl Sink for Scripted {
@@ -100,7 +101,18 @@ impl Sink for Scripted {
             in_flight: self.in_flight.clone(),
             away: self.away.clone(),
             stuck: self.stuck.clone(),
+            check_hangs: self.check_hangs,
         }))
+    }
+
+    fn check(&mut self) -> SinkFuture<'_, ()> {
+        let hangs = self.check_hangs;
+        Box::pin(async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        })
     }
 
     fn away(&self) -> Option<watch::Receiver<Option<String>>> {
@@ -139,6 +151,9 @@ pub(super) struct Bench {
     pub(super) linger: Duration,
     pub(super) with_dead_letters: bool,
     pub(super) with_fallback: bool,
+    pub(super) check_hangs: bool,
+    pub(super) ask: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
+    pub(super) checks: Mutex<Option<Checks>>,
 }
 
 impl Default for Bench {
@@ -148,6 +163,7 @@ impl Default for Bench {
             when_full: WhenFull::Block,
         };
         let ledger = Ledger::new(1, 1, vec![quota; 3]);
+        let (ask, checks) = mpsc::channel(1);
         let report = SourceReport {
             ledger: ledger.clone(),
             source: 0,
@@ -167,6 +183,9 @@ impl Default for Bench {
             linger: Duration::ZERO,
             with_dead_letters: true,
             with_fallback: false,
+            check_hangs: false,
+            ask,
+            checks: Mutex::new(Some(checks)),
         }
     }
 }
@@ -210,7 +229,7 @@ impl Bench {
             queue: queue.clone(),
         };
         let raw = Encoder::build("raw", Options::default(), &mut Needs::default()).unwrap();
-        let (_, checks) = mpsc::channel(1);
+        let checks = self.checks.lock().unwrap().take().unwrap();
         let random = Random::seeded(7);
         let driver = Driver {
             index: 0,
@@ -221,6 +240,7 @@ impl Bench {
                 in_flight: self.in_flight.clone(),
                 away: self.away.clone(),
                 stuck: self.stuck.clone(),
+                check_hangs: self.check_hangs,
             }),
             required: true,
             feed: self.feed.clone(),
