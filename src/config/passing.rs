@@ -118,6 +118,15 @@ fn find(config: &Config, sink: &SinkConfig, kind: Kind) -> Result<Option<usize>,
             "name a sink without `dead_letter`, such as a file",
         );
     }
+    if sink.required && !target.required {
+        return error(
+            format!(
+                "`{}` is required, and its `{key}` `{}` may drop events",
+                sink.name, target.name
+            ),
+            "remove `required: false` there, or write it here too",
+        );
+    }
     let routed = config
         .routes
         .iter()
@@ -209,4 +218,43 @@ fn dead_letter_file(
         dead_letter: None,
         fallback: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::plan::{Extras, build};
+    use crate::config::{Input, Inputs, load};
+    use crate::event::Timestamp;
+    use crate::seam::World;
+
+    /// What must not drop passes nothing to what may: it would be acknowledged.
+    #[test]
+    fn what_a_required_sink_passes_on_goes_to_a_required_one() {
+        let plan = |key: &str, main: bool, other: bool| {
+            let text = format!(
+                "sources: {{ in: stdin }}\n\
+                 sinks:\n  \
+                   a: {{ url: 'blackhole:', required: {main}, {key}: b }}\n  \
+                   b: {{ url: 'blackhole:', required: {other} }}\n"
+            );
+            let name = "tflog.yaml".to_owned();
+            let inputs = Inputs {
+                files: vec![Input::Text { name, text }],
+                ..Inputs::default()
+            };
+            let config = load(&inputs).expect("loads").config;
+            let world = World::simulated(Timestamp(0), 7);
+            build(&config, Extras::default(), &world).map(|_| ())
+        };
+        for key in ["dead_letter", "fallback"] {
+            for (main, other) in [(true, true), (false, true), (false, false)] {
+                assert_eq!(plan(key, main, other), Ok(()));
+            }
+            let errors = plan(key, true, false).expect_err("may drop");
+            assert!(
+                errors[0].to_string().contains("may drop events"),
+                "{errors:?}"
+            );
+        }
+    }
 }
