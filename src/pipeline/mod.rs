@@ -160,12 +160,15 @@ impl Control {
     /// Begins to stop: sources read what is still coming, sinks drain, both
     /// within the grace period.
     pub fn stop(&self) {
+        if self.stopping.send_replace(true) {
+            // A later deadline would not be everybody's.
+            return;
+        }
         let now = Instant::now();
         let reading = self
             .grace
             .saturating_sub(SINKS_SHARE_OF_GRACE)
             .max(self.grace / 2);
-        self.stopping.send_replace(true);
         self.stopper.stop(now + reading);
         self.cut_off.send_replace(Some(now + self.grace));
     }
@@ -264,6 +267,7 @@ impl Pipeline {
         let mut failures = Vec::new();
         let drain = drain(sources, routers, sinks, &control, &mut failures);
         let hangs = tokio::select! {
+            biased;
             () = drain => false,
             () = overdue(&control.cut_off) => true,
         };
@@ -274,5 +278,28 @@ impl Pipeline {
         };
         drop(lock);
         Report { snapshot, failures }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A signal that comes after a stage has failed finds it stopping.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_told_twice_to_stop_keeps_the_first_deadline() {
+        let (stopper, _stop) = Stop::new().expect("pipe");
+        let control = Control {
+            stopper: Arc::new(stopper),
+            cut_off: watch::Sender::new(None),
+            grace: Duration::from_secs(10),
+            stopping: watch::Sender::new(false),
+        };
+        let start = Instant::now();
+        control.stop();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        control.stop();
+        let deadline = *control.cut_off.borrow();
+        assert_eq!(deadline, Some(start + Duration::from_secs(10)));
     }
 }
