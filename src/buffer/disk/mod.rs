@@ -5,6 +5,100 @@
 //! (before each ack, or at an interval) and calls [`Log::maintain`] now and
 //! then; the log decides what a sync means. At most one log has a directory
 //! open at a time: the lock on the state directory is its owner's.
+//!
+//! # Promises
+//!
+//! - What [`Log::sync`] called durable is read after any crash of the process
+//!   or the power, until it is settled. It may be read again after a restart if
+//!   it was settled since [`Log::maintain`] last succeeded.
+//! - What is read is what was appended. A record that is not is counted, with
+//!   its events, and passed over; the next one is found again.
+//! - After a failed sync the file is not synced again: the system tells of a
+//!   failure once and calls what it could not write clean. What was not durable
+//!   is in memory still and goes to a new segment, under the same numbers.
+//! - A start takes as long as there are segments and as the end of the last one
+//!   is long. It changes nothing that a second start would need.
+//! - Files that are not ours or of another version are refused and left alone.
+//!
+//! # Format, version 1
+//!
+//! All numbers are little-endian; checksums are CRC-32C. A *place* is two u64:
+//! the number of a record (from 1) and of its first event (from 0), both counted
+//! from the beginning of the log, so that what is between two places is a
+//! subtraction.
+//!
+//! A directory holds segments, `ID.segment` with ID as 16 hexadecimal digits,
+//! ascending, and `marks`. Other names are not looked at; `ID.damaged` was a
+//! segment both of whose headers were damaged.
+//!
+//! **Segment**: two copies of its header, 512 bytes each, then records.
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 8 | `tflogseg` |
+//! | 8 | 2 | version |
+//! | 12 | 4 | salt: where the checksums of its records start, random |
+//! | 16 | 8 | ID |
+//! | 24 | 16 | place of its first record |
+//! | 40 | 16 | place up to which all was settled when it was made |
+//! | 508 | 4 | checksum of all before |
+//!
+//! A segment ends where the first of a later one is, whatever it holds beyond:
+//! after a failed sync the next segment begins with what that sync was for.
+//!
+//! **Record**: 48 bytes and its body.
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 4 | `f5 74 66 ff` |
+//! | 4 | 4 | checksum of bytes 8 to 47 |
+//! | 8 | 16 | its place |
+//! | 24 | 4 | events |
+//! | 28 | 4 | bytes of the body as stored |
+//! | 32 | 4 | bytes of the body |
+//! | 36 | 4 | checksum of the body as stored |
+//! | 40 | 1 | 0: as it is, 1: zstd |
+//!
+//! **Body**, the rows of one batch:
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 16 | origin |
+//! | 16 | 8 | position of the batch in its stream |
+//! | 24 | 8 | observed, nanoseconds since 1970 |
+//! | 32 | 4 | rows |
+//! | 36 | 4 | bytes of text |
+//! | 40 | 4 | bytes of the source's name |
+//! | 44 | 4 | metadata pairs |
+//! | 48 | 1 | ids: 0 by position, 1 a position each, 2 an id each |
+//! | 49 | 1 | bit 0: lines were joined |
+//! | 64 | | source's name; pairs (two u32 lengths, name, value); positions (8 bytes a row) or ids (16); ends of lines in the text (4 a row); rows cut at the limit (a bit each); text |
+//!
+//! **Marks**: three slots of 4096 bytes. The first two are written in turn and
+//! synced, so that one is whole whatever happens; the third is written after
+//! each sync of records and not synced itself. The whole one with the highest
+//! generation counts.
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 8 | `tflogmrk` |
+//! | 8 | 2 | version |
+//! | 12 | 8 | generation |
+//! | 20 | 16 | ID of the segment, and byte in it, up to where it is synced |
+//! | 36 | 16 | place of that: the watermark |
+//! | 52 | 16 | place up to which all is settled |
+//! | 68 | 4 | records settled beyond, then for each: number less that place's (4), events (4) |
+//! | 4092 | 4 | checksum of all before |
+//!
+//! What is bad below the watermark is corrupt, what is bad above it is torn.
+//! Either is passed over to the next header whose checksum is right. Whole
+//! records above the watermark count: after a loss of power it can be behind.
+//! A segment is removed when all of it is settled and a synced mark says so.
+//!
+//! Magic, version and the checksum of headers and slots stay where they are in
+//! every version. A version that is not known is refused, later or earlier: what
+//! reads an earlier one must know it. A change that an older tflog would misread
+//! is a new version.
 
 mod codec;
 mod commit;

@@ -69,20 +69,18 @@ fn check(ops: &[Op]) -> Result<(), String> {
 }
 
 /// Ends each trace of up to `len` actions at each of its operations.
-pub(super) fn every_point(len: usize) -> Result<(), String> {
-    for before in [&[][..], &BEFORE] {
-        for trace in traces(len) {
-            let count = operations(before, &trace)?;
-            for nth in 1..=count + 1 {
-                for end in [
-                    Op::Crash,
-                    Op::Power(None),
-                    Op::Power(Some(nth)),
-                    Op::Power(Some(nth + 1000)),
-                    Op::CrashInStart(nth % 3 + 1, nth),
-                ] {
-                    check(&[before, &[Op::Stop(nth)], &trace, &[end]].concat())?;
-                }
+pub(super) fn every_point(before: &[Op], len: usize) -> Result<(), String> {
+    for trace in traces(len) {
+        let count = operations(before, &trace)?;
+        for nth in 1..=count + 1 {
+            for end in [
+                Op::Crash,
+                Op::Power(None),
+                Op::Power(Some(nth)),
+                Op::Power(Some(nth + 1000)),
+                Op::CrashInStart(nth % 3 + 1, nth),
+            ] {
+                check(&[before, &[Op::Stop(nth)], &trace, &[end]].concat())?;
             }
         }
     }
@@ -90,7 +88,7 @@ pub(super) fn every_point(len: usize) -> Result<(), String> {
 }
 
 /// Lets each operation of each trace fail, and the process go on.
-pub(super) fn every_fault(len: usize) -> Result<(), String> {
+fn every_fault(len: usize) -> Result<(), String> {
     for trace in traces(len) {
         for nth in 1..=operations(&BEFORE, &trace)? {
             for fault in [DiskFault::Io, DiskFault::NoSpace] {
@@ -102,16 +100,24 @@ pub(super) fn every_fault(len: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// How many actions a trace has: three, and two where there are many more
+/// points, unless the long search is asked for.
+fn len_of_many() -> usize {
+    2 + usize::from(std::env::var_os("TFLOG_DISK_CASES").is_some())
+}
+
 #[test]
 fn a_crash_at_any_point_loses_nothing_acked() {
-    if let Err(error) = every_point(3) {
-        panic!("{error}");
+    for (before, len) in [(&[][..], 3), (&BEFORE, len_of_many())] {
+        if let Err(error) = every_point(before, len) {
+            panic!("{error}");
+        }
     }
 }
 
 #[test]
 fn a_fault_at_any_point_loses_nothing_acked() {
-    if let Err(error) = every_fault(3) {
+    if let Err(error) = every_fault(len_of_many()) {
         panic!("{error}");
     }
 }

@@ -124,12 +124,16 @@ fn missing(keys: &[u64], wanted: std::ops::Range<u64>) -> Vec<u64> {
     wanted.filter(|key| !keys.contains(key)).collect()
 }
 
-/// Flips a bit of each byte in turn.
-pub(super) fn every_byte() -> Result<(), String> {
+/// Flips a bit of every `step`th byte in turn.
+pub(super) fn bytes(step: usize) -> Result<(), String> {
     let sample = sample();
     for (path, content) in &sample {
         let marks = path.ends_with("marks");
-        for at in 0..content.len() {
+        for at in (0..content.len()).step_by(step) {
+            // Most of a slot is filled up with zeros: some of them will do.
+            if marks && at % 4096 > 128 && at % 4096 < 4088 && at % 64 != 0 {
+                continue;
+            }
             let mut files = sample.clone();
             files.get_mut(path).unwrap()[at] ^= 1 << (at % 8);
             let wrong = |what: String| format!("{} at {at}: {what}", path.display());
@@ -156,7 +160,7 @@ fn a_flipped_bit_is_noticed_and_costs_one_record_at_most() {
     assert!(sample().len() > 3);
     let whole = survive(&sample()).unwrap();
     assert_eq!((whole.keys.len(), whole.noticed), (8, false));
-    if let Err(error) = every_byte() {
+    if let Err(error) = bytes(1) {
         panic!("{error}");
     }
 }
