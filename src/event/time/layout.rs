@@ -118,6 +118,37 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Whether a time in this layout can begin with `byte`; true if in doubt.
+    #[must_use]
+    pub fn can_begin_with(&self, byte: u8) -> bool {
+        let Some(first) = self.items.first() else {
+            return true;
+        };
+        match first {
+            Item::Literal(bytes) => bytes.first() == Some(&byte),
+            Item::Year
+            | Item::YearShort
+            | Item::Month
+            | Item::Day
+            | Item::DayOfYear
+            | Item::Hour
+            | Item::Hour12
+            | Item::Minute
+            | Item::Second
+            | Item::Fraction { optional: false }
+            | Item::Rfc3339 => byte.is_ascii_digit(),
+            Item::DaySpaced | Item::HourSpaced => byte.is_ascii_digit() || byte == b' ',
+            Item::MonthName { .. } | Item::Weekday { .. } | Item::Zone => {
+                byte.is_ascii_alphabetic()
+            }
+            Item::Epoch => byte.is_ascii_digit() || byte == b'-',
+            Item::Any => byte.is_ascii_alphanumeric(),
+            Item::HalfDay | Item::Fraction { optional: true } | Item::Offset { .. } => true,
+        }
+    }
+}
+
 fn first_char(text: &str) -> &str {
     let len = text.chars().next().map_or(0, char::len_utf8);
     &text[..len]

@@ -33,6 +33,15 @@ pub(super) enum Op {
 pub(super) struct Group {
     pub(super) ops: Box<[Op]>,
     pub(super) slots: std::ops::Range<usize>,
+    /// The bytes that what they match can begin with, if it is anything.
+    pub(super) firsts: ByteSet,
+}
+
+impl Group {
+    fn new(ops: Box<[Op]>, slots: std::ops::Range<usize>) -> Group {
+        let firsts = firsts(&ops);
+        Group { ops, slots, firsts }
+    }
 }
 
 /// A named capture.
@@ -145,10 +154,7 @@ fn sequence(
                     first.extend(rest);
                     first
                 });
-                Op::Optional(Group {
-                    ops: inner,
-                    slots: *slots..last,
-                })
+                Op::Optional(Group::new(inner, *slots..last))
             }
             Part::Capture(capture) => capture_op(template, capture, &mut follow, slots)?,
         };
@@ -169,10 +175,7 @@ fn capture_op(
         Some(parts) => Some(sequence(template, parts, Some(vec![Stop::End]), slots)?.0),
         None => None,
     };
-    let inside = inside.map(|ops| Group {
-        ops,
-        slots: *slots..last,
-    });
+    let inside = inside.map(|ops| Group::new(ops, *slots..last));
     *slots -= 1;
     let searched = matches!(capture.kind, Kind::Text | Kind::Word | Kind::Most);
     let until = match (follow.take(), searched) {
@@ -323,7 +326,7 @@ pub(super) fn firsts(ops: &[Op]) -> ByteSet {
         return all.or(match kind {
             Kind::Int | Kind::Float => ByteSet::where_(digit),
             Kind::Ip => ByteSet::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
-            Kind::Time(_) => ByteSet::where_(|b| digit(b) || b.is_ascii_alphabetic() || b == b' '),
+            Kind::Time(layout) => ByteSet::where_(|b| layout.can_begin_with(b)),
             Kind::Level | Kind::Name => ByteSet::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
             Kind::Stream => ByteSet::of(b"s"),
             Kind::Mark => ByteSet::of(b".-*#"),

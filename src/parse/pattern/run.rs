@@ -99,10 +99,15 @@ pub(super) fn run(
                 }
                 after
             }
-            Op::Optional(group) => run(&group.ops, text, at, end, state).unwrap_or_else(|| {
-                state.spans[group.slots.clone()].fill(Span::ABSENT);
-                at
-            }),
+            Op::Optional(group) => {
+                // What is not there is mostly told by one byte.
+                let may_be = at >= end || group.firsts.contains(text[at]);
+                let after = may_be.then(|| run(&group.ops, text, at, end, state));
+                after.flatten().unwrap_or_else(|| {
+                    state.spans[group.slots.clone()].fill(Span::ABSENT);
+                    at
+                })
+            }
         };
     }
     Some(at)
