@@ -47,13 +47,20 @@ impl Cursor<'_> {
         }
     }
 
+    /// Whether AM or PM may be next: not after a space with another letter behind
+    /// it, nor at a bracket.
+    pub(super) fn may_be_half_day(&self) -> bool {
+        let half = |b: u8| matches!(b, b'A' | b'a' | b'P' | b'p' | 0xe2);
+        match self.text[self.at..] {
+            [b' ', next, ..] | [next, ..] => half(next),
+            [] => false,
+        }
+    }
+
     /// AM or PM, if it is there.
     pub(super) fn afternoon(&mut self, parts: &mut Parts) {
         let start = self.at;
-        // Nearly always a space with a word behind it that is neither.
-        if let [b' ', next, ..] = self.text[start..]
-            && !matches!(next, b'A' | b'a' | b'P' | b'p' | 0xe2)
-        {
+        if !self.may_be_half_day() {
             return;
         }
         let pm = self.half_day().filter(|_| self.is_word_end());

@@ -12,12 +12,14 @@ mod clock;
 mod layout;
 mod memo;
 mod read;
+mod recent;
 mod write;
 mod zone;
 
 pub use any::{Form, any_prefix, parse_any};
 pub use layout::{Layout, LayoutError};
 pub use memo::Memo;
+pub use recent::Recent;
 pub use write::Rfc3339Writer;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::word::{self, Around};
-use crate::event::time::{Form, any_prefix};
+use crate::event::time::{Form, Recent};
 use crate::event::{Level, Timestamp};
 
 /// How far into a line time and level are looked for.
@@ -79,6 +79,7 @@ pub(super) struct Finder<'a> {
     /// Where the head ends.
     end: usize,
     reference: Timestamp,
+    recent: &'a mut Recent,
     found: Found,
     /// Digits that are a time if nothing else is.
     epoch: Option<(Range<usize>, Timestamp)>,
@@ -92,12 +93,18 @@ pub(super) struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(text: &'a [u8], line: &'a Range<usize>, reference: Timestamp) -> Finder<'a> {
+    pub(super) fn new(
+        text: &'a [u8],
+        line: &'a Range<usize>,
+        reference: Timestamp,
+        recent: &'a mut Recent,
+    ) -> Finder<'a> {
         Finder {
             text,
             line,
             end: line.end.min(line.start + HEAD_BYTES_MAX),
             reference,
+            recent,
             found: Found::default(),
             epoch: None,
             pending: None,
@@ -164,7 +171,7 @@ impl<'a> Finder<'a> {
             return None;
         }
         let window = &self.text[at..self.line.end];
-        let (time, len, form) = any_prefix(window, self.reference)?;
+        let (time, len, form) = self.recent.any_prefix(window, self.reference)?;
         let stop = at + len;
         let span = at..stop;
         let goes_on = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';

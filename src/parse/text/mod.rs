@@ -18,7 +18,7 @@ use super::{
     output::{self, Output},
     scan,
 };
-use crate::event::time::Layout;
+use crate::event::time::{Layout, Recent};
 use crate::event::{Cell, Columns, Defs, FieldKind, Needs, Role, Timestamp};
 use find::{Finder, Found, Severity};
 
@@ -39,6 +39,7 @@ pub(super) struct Text {
     prefix: Output,
     context: Output,
     reference: Timestamp,
+    recent: Recent,
 }
 
 impl Text {
@@ -51,6 +52,7 @@ impl Text {
             context: output("context", None),
             time: output::times(&["%*"], needs, defs),
             reference: Timestamp(0),
+            recent: Recent::EMPTY,
         }
     }
 
@@ -268,7 +270,7 @@ impl Parser for Text {
         row: usize,
         out: &mut Columns,
     ) -> bool {
-        let found = Finder::new(text, &line, self.reference).run();
+        let found = Finder::new(text, &line, self.reference, &mut self.recent).run();
         let mut parts = divide(&found, text, &line);
         if parts.message.is_empty() && line.is_empty() {
             parts.message = line;

@@ -41,7 +41,7 @@ const TAILS: [&str; 12] = [
 
 proptest! {
     #[test]
-    fn times_are_read_as_without_a_memory(
+    fn times_are_read_as_without_a_memory_and_begin_as_they_can(
         layout in 0..LAYOUTS.len(),
         lines in proptest::collection::vec(
             (0..HEADS.len(), 0..FRACTIONS.len(), 0..TAILS.len()),
@@ -51,6 +51,7 @@ proptest! {
     ) {
         let layout = Layout::compile(LAYOUTS[layout]).unwrap();
         let mut memo = Memo::EMPTY;
+        let mut recent = Recent::EMPTY;
         for (head, fraction, tail) in &lines {
             // Few heads, so that one comes often enough after itself.
             let head = if repeated { lines[0].0 } else { *head };
@@ -58,6 +59,11 @@ proptest! {
             let expected = layout.parse_prefix_in(text.as_bytes(), NOW);
             let len = memo.read(&layout, text.as_bytes(), NOW);
             prop_assert_eq!(len.map(|len| (memo.time(), len)), expected, "{}", text);
+            let found = recent.any_prefix(text.as_bytes(), NOW);
+            prop_assert_eq!(found, any_prefix(text.as_bytes(), NOW), "{}", text);
+            let first = text.as_bytes().first();
+            let can_begin = first.is_none_or(|first| layout.can_begin_with(*first));
+            prop_assert!(can_begin || expected.is_none(), "{}", text);
         }
     }
 }
