@@ -40,17 +40,14 @@ impl Encoder {
         write(body);
         let start = into.len();
         into.resize(start + body.len(), 0);
-        match compressor.compress_to_buffer(body.as_slice(), &mut into[start..]) {
-            Ok(bytes) => {
-                into.truncate(start + bytes);
-                ZSTD
-            }
-            // It would be larger.
-            Err(_) => {
-                into[start..].copy_from_slice(body);
-                PLAIN
-            }
+        let compressed = compressor.compress_to_buffer(body.as_slice(), &mut into[start..]);
+        if let Ok(bytes) = compressed {
+            into.truncate(start + bytes);
+            return ZSTD;
         }
+        // It would be larger.
+        into[start..].copy_from_slice(body);
+        PLAIN
     }
 }
 

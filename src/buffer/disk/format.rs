@@ -200,9 +200,9 @@ impl SegmentHeader {
         };
         match (a, b) {
             (Checked::Whole(_), b) => (a, a == b),
-            (_, Checked::Whole(_) | Checked::Version(_)) => (b, false),
             // One copy that is ours makes the file ours.
-            (Checked::Foreign | Checked::Blank, Checked::Damaged) => (b, false),
+            (_, Checked::Whole(_) | Checked::Version(_))
+            | (Checked::Foreign | Checked::Blank, Checked::Damaged) => (b, false),
             (Checked::Foreign, _) | (Checked::Blank, Checked::Foreign) => (Checked::Foreign, false),
             _ => (a, false),
         }

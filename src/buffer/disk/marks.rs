@@ -52,7 +52,7 @@ impl Mark {
         {
             out.put(&number.to_le_bytes());
         }
-        let near = |&&(seq, _): &&(u64, u32)| seq - self.settled.seq <= u64::from(u32::MAX);
+        let near = |&&(seq, _): &&(u64, u32)| u32::try_from(seq - self.settled.seq).is_ok();
         let listed = self.out_of_order.iter().take(OUT_OF_ORDER_MAX);
         let listed: Vec<_> = listed.take_while(near).collect();
         out.put(&(listed.len() as u32).to_le_bytes());

@@ -43,7 +43,7 @@ impl Log {
             path: state.join(directory),
             source,
         };
-        let root = disk.root(state).map_err(failed)?;
+        let root = disk.private_root(state).map_err(failed)?;
         let encoder = Encoder::new(options.compression).map_err(failed)?;
         let mut survey = survey(&*root, directory)?;
         let mut tail = tail(&*root, directory, &mut survey)?;
@@ -77,12 +77,12 @@ impl Log {
             active: 0,
             counted,
         };
-        let stats = state.stats();
+        let found = state.stats();
         let backlog = Backlog {
-            records: stats.records,
-            events: stats.events,
-            bytes: stats.bytes,
-            torn_bytes: stats.torn_bytes,
+            records: found.records,
+            events: found.events,
+            bytes: found.bytes,
+            torn_bytes: found.torn_bytes,
         };
         let log = Log {
             shared: Arc::new(Shared::new(directory, state)),

@@ -114,13 +114,11 @@ impl Reader {
             None => Ok(&[][..]),
         };
         let body = self.decoder.body(&header, body.unwrap_or_default());
-        match body.and_then(|body| Stored::decode(entry, body)) {
-            Some(stored) => Ok(Read::Record(stored)),
-            None => {
-                let end = header.place.after(header.events);
-                Ok(Read::Lost(self.shared.lock().lose(header.place, end)))
-            }
+        if let Some(stored) = body.and_then(|body| Stored::decode(entry, body)) {
+            return Ok(Read::Record(stored));
         }
+        let end = header.place.after(header.events);
+        Ok(Read::Lost(self.shared.lock().lose(header.place, end)))
     }
 
     /// Goes on with the record `seq`, forward or back; what is settled before
@@ -177,18 +175,15 @@ impl Reader {
             }
             Err(source) => return Err(ReadError { path, source }),
         };
-        match &mut self.window {
-            Some(window) => {
-                window.reopen(file);
-                // It may begin with records written again that were read.
-                if self.at < first || mutant::on(Mutant::ReadTwice) {
-                    self.at = first;
-                }
-            }
-            None => {
-                self.window = Some(Window::new(file, PATIENCE));
+        if let Some(window) = &mut self.window {
+            window.reopen(file);
+            // It may begin with records written again that were read.
+            if self.at < first || mutant::on(Mutant::ReadTwice) {
                 self.at = first;
             }
+        } else {
+            self.window = Some(Window::new(file, PATIENCE));
+            self.at = first;
         }
         (self.segment, self.offset) = (id, FIRST_OFFSET);
         Ok(())

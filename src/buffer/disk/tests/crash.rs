@@ -87,6 +87,26 @@ pub(super) fn every_point(before: &[Op], len: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// Loses power in the last operations of a sync, and of making a mark durable:
+/// the state before still counts.
+pub(super) fn torn_ends() -> Result<(), String> {
+    let append = Op::Append {
+        events: 1,
+        bytes: 100,
+    };
+    let settle = [Op::Settle(0), Op::Maintain];
+    let before = [append, append, append, Op::Sync, Op::Read(3)];
+    for seed in 0..64 {
+        for nth in 1..3 {
+            let end = [Op::Settle(0), Op::Maintain, Op::Power(Some(seed))];
+            check(&[&before[..], &settle, &settle, &[Op::Stop(nth)], &end].concat())?;
+            let end = [append, Op::Stop(nth), Op::Sync, Op::Power(Some(seed))];
+            check(&[&before[..], &end].concat())?;
+        }
+    }
+    Ok(())
+}
+
 /// Lets each operation of each trace fail, and the process go on.
 fn every_fault(len: usize) -> Result<(), String> {
     for trace in traces(len) {
@@ -112,6 +132,13 @@ fn a_crash_at_any_point_loses_nothing_acked() {
         if let Err(error) = every_point(before, len) {
             panic!("{error}");
         }
+    }
+}
+
+#[test]
+fn a_torn_end_leaves_the_state_before() {
+    if let Err(error) = torn_ends() {
+        panic!("{error}");
     }
 }
 

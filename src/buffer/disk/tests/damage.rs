@@ -204,10 +204,10 @@ fn a_missing_file_is_made_up_for_or_counted() {
             assert!(read >= 8 && lost == 0, "{read} {lost}");
         } else {
             // Nobody knows of the two at the end that were not synced.
-            let last = sample.keys().rfind(|p| !p.ends_with("marks"));
-            let known = if Some(path) == last { 6 } else { 8 };
+            let newest = sample.keys().rfind(|p| !p.ends_with("marks"));
+            let known = if Some(path) == newest { 6 } else { 8 };
             assert_eq!(read + lost, known, "{path:?}");
-            assert!(read < known || Some(path) == last);
+            assert!(read < known || Some(path) == newest);
         }
     }
 }

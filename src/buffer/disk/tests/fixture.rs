@@ -157,7 +157,8 @@ impl Model {
 
     fn end(&mut self) {
         if let Some((log, _)) = self.log.take() {
-            self.doubtful |= log.stats().failed_syncs > 0;
+            // Syncs of a process that is stopped were not even begun.
+            self.doubtful |= log.stats().failed_syncs > 0 && !self.stopping;
         }
     }
 
@@ -271,12 +272,19 @@ impl Model {
                     }
                 }
             }
+            // Of a process that is to stop no sync fails before.
+            Op::FailSync | Op::Fault(..) if self.stopping => {}
             Op::FailSync => self.disk.fail_syncs(1),
             Op::FailWrite => self.disk.fail_writes(1),
             Op::Room(bytes) => self.disk.set_room(Some(bytes)),
             Op::Space => self.disk.set_room(None),
             Op::Stop(nth) => {
+                self.doubtful |= self
+                    .log
+                    .as_ref()
+                    .is_some_and(|(l, _)| l.stats().failed_syncs > 0);
                 self.stopping = true;
+                self.disk.fail_syncs(0);
                 self.disk
                     .fault_at(self.disk.operations() + nth, DiskFault::Stop);
             }

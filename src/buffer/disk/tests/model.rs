@@ -40,7 +40,7 @@ pub(super) fn sequences(cases: u32, shrinks: u32) -> Result<(), String> {
     let mut runner = TestRunner::new_with_rng(config, rng);
     let sequences = proptest::collection::vec(op(), 1..40);
     let result = runner.run(&sequences, |ops| {
-        let ran = run(&ops, options(48 << 10, 4 << 10));
+        let ran = run(&ops, options(26 << 10, 4 << 10));
         ran.map(drop).map_err(TestCaseError::fail)
     });
     result.map_err(|error| error.to_string())

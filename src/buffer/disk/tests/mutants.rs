@@ -7,6 +7,7 @@ use crate::buffer::disk::{Mutant, with_mutant};
 fn is_found(mutant: Mutant) -> bool {
     let found = || {
         crash::every_point(&[], 1).is_err()
+            || crash::torn_ends().is_err()
             || model::sequences(600, 0).is_err()
             // Damage is what is left, and a few places show it.
             || damage::bytes(5).is_err()

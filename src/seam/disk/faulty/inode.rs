@@ -65,7 +65,7 @@ impl Inode {
     }
 
     /// Power is lost. Of what is not durable, `random` says what is left:
-    /// nothing, some sectors, or a beginning.
+    /// nothing, a beginning, all, or some sectors.
     pub(super) fn lose(&mut self, random: Option<&Random>) {
         let dirty = std::mem::take(&mut self.dirty);
         if let Some(random) = random {
@@ -82,6 +82,9 @@ impl Inode {
                         let len = bytes.len().min(left);
                         put(&mut self.durable, offset, &bytes[..len]);
                         left -= len;
+                    }
+                    Dirty::Write(offset, bytes) if kind == 2 => {
+                        put(&mut self.durable, offset, &bytes);
                     }
                     Dirty::Write(offset, bytes) => self.keep_sectors(offset, &bytes, random),
                 }
