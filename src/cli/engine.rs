@@ -158,6 +158,12 @@ async fn until_done(
 /// Reports what must be reported and says how it went.
 fn conclude(monitor: &crate::pipeline::Monitor, run: &Report, setup: &Setup) -> u8 {
     let lost = run.snapshot.lost();
+    for (sink, terms) in monitor.sinks().iter().zip(&run.snapshot.sinks) {
+        if terms.queued_disk > 0 {
+            let events = terms.queued_disk;
+            tracing::info!(sink = sink.id, events, "stay on disk for the next run");
+        }
+    }
     for failure in &run.failures {
         tracing::error!("{failure}");
     }
@@ -174,10 +180,13 @@ fn conclude(monitor: &crate::pipeline::Monitor, run: &Report, setup: &Setup) -> 
         }
     }
     if lost > 0 {
-        tracing::error!(
-            lost,
-            "events were lost: the grace period ended before they were delivered"
-        );
+        let corrupt: u64 = run.snapshot.sinks.iter().map(|k| k.dropped.corrupt).sum();
+        let why = if corrupt == lost {
+            "the disk did not keep what was in buffers"
+        } else {
+            "the grace period ended before they were delivered"
+        };
+        tracing::error!(lost, "events were lost: {why}");
         return EXIT_LOSS;
     }
     if run.failures.is_empty() {

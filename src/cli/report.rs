@@ -39,10 +39,11 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
         .zip(&snapshot.sinks)
         .map(|(label, k)| {
             let terms = serde_json::json!({
-                "entered": k.entered, "delivered": k.delivered,
+                "recovered": k.recovered, "entered": k.entered, "delivered": k.delivered,
                 "already_present": k.already_present, "dead_lettered": k.dead_lettered,
                 "diverted": k.diverted, "dropped": dropped(&k.dropped), "returned": k.returned,
-                "queued": k.queued, "sending": k.sending, "retries": k.retries,
+                "queued": k.queued, "queued_disk": k.queued_disk, "sending": k.sending,
+                "retries": k.retries,
                 "sent_bytes": k.sent_bytes, "filtered": k.filtered, "with": with(&k.with),
             });
             (label.id.clone(), terms)
@@ -153,7 +154,9 @@ pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
         );
         let extra = [
             ("dropped", k.dropped.total()),
+            ("recovered", k.recovered),
             ("queued", k.queued),
+            ("on disk for the next run", k.queued_disk),
             ("sending", k.sending),
             ("retries", k.retries),
         ];

@@ -8,14 +8,17 @@
 //!   dropped + returned + open`
 //! - routing: `evaluated = Σ first(route) + filtered by FILTER`, and
 //!   `Σ matched(route) >= Σ first(route)`
-//! - sink: `entered = delivered + dead_lettered + diverted + filtered + dropped +
-//!   returned + queued + sending`, and `delivered = written + already_present`
+//! - sink: `recovered + entered = delivered + dead_lettered + diverted + filtered +
+//!   dropped + returned + queued{memory, disk} + sending`, and `delivered = written +
+//!   already_present`
 //! - `with` list: `entered + made = filtered + merged + held + returned +
 //!   dropped + out`
 //!
 //! A source counts events, each once by its worst required copy; a sink counts
 //! copies. The ledger also keeps the bytes that each sink's queue pins, since
 //! room in all required sinks is reserved at once or not at all.
+
+mod stored;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -231,8 +234,10 @@ impl Ledger {
     }
 
     fn fits(&self, state: &Snapshot, sink: usize, demand: Demand) -> bool {
-        let queued = state.sinks[sink].queued_bytes;
-        queued == 0 || queued + demand.bytes <= self.quotas[sink].bytes_max
+        let terms = &state.sinks[sink];
+        // What is on disk too never keeps a share out: it can be let go.
+        terms.queued_bytes == terms.stored_bytes
+            || terms.queued_bytes + demand.bytes <= self.quotas[sink].bytes_max
     }
 
     fn full(
@@ -303,7 +308,8 @@ impl Ledger {
         }
     }
 
-    fn evicted(&self, sink: usize, demand: Demand) {
+    /// Copies of a best-effort sink, queued in memory, were let go for want of room.
+    pub fn evicted(&self, sink: usize, demand: Demand) {
         let mut state = self.lock();
         let terms = &mut state.sinks[sink];
         terms.queued -= demand.events;
@@ -316,7 +322,7 @@ impl Ledger {
     pub fn send(&self, sink: usize, events: u64) {
         let mut state = self.lock();
         let terms = &mut state.sinks[sink];
-        terms.queued -= events;
+        *terms.waiting() -= events;
         terms.sending += events;
     }
 
@@ -327,7 +333,7 @@ impl Ledger {
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
             terms.delivered += demand.events;
-            terms.queued_bytes -= demand.bytes;
+            terms.free(demand.bytes);
             terms.sent_bytes += sent.bytes;
             terms.replaced += sent.replaced;
             terms.missing += sent.missing;
@@ -337,14 +343,16 @@ impl Ledger {
     }
 
     /// Copies in the sink's hands were given up; `returned` if their source
-    /// sends them again.
+    /// sends them again. What is on disk waits there for the next run.
     pub fn give_up(&self, sink: usize, demand: Demand, outcome: Outcome, returned: bool) {
         {
             let mut state = self.lock();
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
-            terms.queued_bytes -= demand.bytes;
-            if returned {
+            terms.free(demand.bytes);
+            if terms.disk.is_some() && outcome != Outcome::Closed {
+                terms.queued_disk += demand.events;
+            } else if returned {
                 terms.returned += demand.events;
             } else {
                 terms.dropped.add(outcome, demand.events);
@@ -359,7 +367,7 @@ impl Ledger {
             let mut state = self.lock();
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
-            terms.queued_bytes -= demand.bytes;
+            terms.free(demand.bytes);
             terms.dropped.rejected += demand.events;
         }
         self.room.notify_waiters();
@@ -382,14 +390,14 @@ impl Ledger {
                 return false;
             }
             let terms = &mut state.sinks[from];
-            terms.queued_bytes -= freed.bytes;
+            terms.free(freed.bytes);
             match reason {
                 Passing::DeadLetter => {
                     terms.sending -= freed.events;
                     terms.dead_lettered += freed.events;
                 }
                 Passing::Fallback => {
-                    terms.queued -= freed.events;
+                    *terms.waiting() -= freed.events;
                     terms.diverted += freed.events;
                 }
             }
@@ -434,7 +442,9 @@ impl Ledger {
             .filter(|(sink, quota)| {
                 let terms = &state.sinks[*sink];
                 quota.when_full == WhenFull::Block
-                    && (terms.waited_for > 0 || terms.queued_bytes >= quota.bytes_max)
+                    && (terms.waited_for > 0
+                        || terms.queued_bytes >= quota.bytes_max
+                        || terms.disk.is_some_and(|disk| disk.full))
             })
             .map(|(sink, _)| sink)
             .collect()

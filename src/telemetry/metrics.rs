@@ -346,7 +346,12 @@ fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels], full_bytes: &
         "gauge",
         "copies waiting in the buffer",
     );
-    all().for_each(|(l, k)| page.sample(&sink(l), k.queued));
+    for (l, k) in all() {
+        page.sample(&with(&sink(l), "kind", "memory"), k.queued);
+        if k.disk.is_some() {
+            page.sample(&with(&sink(l), "kind", "disk"), k.queued_disk);
+        }
+    }
     page.family(
         "tflog_sink_sending_events",
         "gauge",
@@ -356,16 +361,69 @@ fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels], full_bytes: &
     page.family(
         "tflog_buffer_size_bytes",
         "gauge",
-        "bytes pinned by waiting and sent copies",
+        "bytes pinned by waiting and sent copies, and bytes of files",
     );
-    all().for_each(|(l, k)| page.sample(&sink(l), k.queued_bytes));
+    for (l, k) in all() {
+        page.sample(&with(&sink(l), "kind", "memory"), k.queued_bytes);
+        if let Some(disk) = k.disk {
+            page.sample(&with(&sink(l), "kind", "disk"), disk.bytes);
+        }
+    }
     page.family(
         "tflog_buffer_max_size_bytes",
         "gauge",
-        "bytes that the buffer may pin",
+        "bytes that the buffer may take",
     );
-    for (l, bytes) in sinks.iter().zip(full_bytes) {
-        page.sample(&sink(l), *bytes);
+    for ((l, k), bytes) in all().zip(full_bytes) {
+        page.sample(&with(&sink(l), "kind", "memory"), *bytes);
+        if let Some(disk) = k.disk {
+            page.sample(&with(&sink(l), "kind", "disk"), disk.bytes_max);
+        }
+    }
+    disks(page, snapshot, sinks);
+}
+
+/// What only buffers on disk have.
+fn disks(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels]) {
+    let all: Vec<_> = sinks
+        .iter()
+        .zip(&snapshot.sinks)
+        .filter_map(|(l, k)| Some((sink(l), k.recovered, k.disk?)))
+        .collect();
+    if all.is_empty() {
+        return;
+    }
+    page.family(
+        "tflog_buffer_recovered_events_total",
+        "counter",
+        "copies that were on disk from earlier runs",
+    );
+    for (labels, recovered, _) in &all {
+        page.sample(labels, *recovered);
+    }
+    page.family(
+        "tflog_buffer_corrupt_records_total",
+        "counter",
+        "records on disk that could not be read",
+    );
+    for (labels, _, disk) in &all {
+        page.sample(labels, disk.corrupt_records);
+    }
+    page.family(
+        "tflog_buffer_disk_failures_total",
+        "counter",
+        "writes and syncs that failed and are repeated",
+    );
+    for (labels, _, disk) in &all {
+        page.sample(labels, disk.failures);
+    }
+    page.family(
+        "tflog_buffer_disk_full",
+        "gauge",
+        "whether something waits for room on disk",
+    );
+    for (labels, _, disk) in &all {
+        page.sample(labels, u64::from(disk.full));
     }
 }
 

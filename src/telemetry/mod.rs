@@ -11,5 +11,5 @@ pub use ledger::{Demand, Entry, Ledger, Passing, Quota, Sent, Transfer, WhenFull
 pub use metrics::{Gauge, Gauges, Labels, render, render_gauges, render_listener};
 pub use series::{Recorder, Series, SeriesKind, render_series};
 pub use settle::SourceReport;
-pub use terms::{Dropped, RouteTerms, SinkTerms, Snapshot, SourceTerms};
+pub use terms::{DiskTerms, Dropped, RouteTerms, SinkTerms, Snapshot, SourceTerms};
 pub use with::{Owner, Reason, WithTerms};

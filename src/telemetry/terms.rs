@@ -16,6 +16,8 @@ pub struct Dropped {
     pub shutdown: u64,
     /// Nobody settled it: a stage failed. A loss.
     pub abandoned: u64,
+    /// The disk did not keep it: its record cannot be read. A loss.
+    pub corrupt: u64,
 }
 
 impl Dropped {
@@ -28,18 +30,19 @@ impl Dropped {
     /// Those that were not meant.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.shutdown + self.abandoned
+        self.shutdown + self.abandoned + self.corrupt
     }
 
     /// Reason, count and whether it was meant, for reports.
     #[must_use]
-    pub fn reasons(&self) -> [(&'static str, u64, bool); 5] {
+    pub fn reasons(&self) -> [(&'static str, u64, bool); 6] {
         [
             ("reader_closed", self.reader_closed, true),
             ("buffer_full", self.buffer_full, true),
             ("rejected", self.rejected, true),
             ("shutdown", self.shutdown, false),
             ("abandoned", self.abandoned, false),
+            ("corrupt", self.corrupt, false),
         ]
     }
 
@@ -106,9 +109,26 @@ pub struct RouteTerms {
     pub with: WithTerms,
 }
 
+/// A sink's buffer on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskTerms {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes that they may take.
+    pub bytes_max: u64,
+    /// Whether something waits for room there.
+    pub full: bool,
+    /// Records that could not be read, since the start.
+    pub corrupt_records: u64,
+    /// Syncs and writes that failed, since the start.
+    pub failures: u64,
+}
+
 /// A sink's terms, in copies unless the name says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkTerms {
+    /// On disk from earlier runs.
+    pub recovered: u64,
     /// Routed here; where its list merges events, those that it has made in their
     /// place.
     pub entered: u64,
@@ -126,12 +146,18 @@ pub struct SinkTerms {
     pub dropped: Dropped,
     /// Given up, and the source sends them again.
     pub returned: u64,
-    /// Waiting in the memory buffer.
+    /// Waiting in memory, with no record on disk.
     pub queued: u64,
+    /// Waiting with a record on disk.
+    pub queued_disk: u64,
     /// In the sink's hands.
     pub sending: u64,
     /// Bytes pinned by the queue.
     pub queued_bytes: u64,
+    /// Of them, those of copies that have a record on disk.
+    pub stored_bytes: u64,
+    /// Its buffer on disk, if it has one.
+    pub disk: Option<DiskTerms>,
     /// Batches that wait for room here, and their streams with them.
     pub waited_for: u64,
     /// Bytes delivered, encoded.
@@ -144,6 +170,25 @@ pub struct SinkTerms {
     pub missing: u64,
     /// Its `with` list.
     pub with: WithTerms,
+}
+
+impl SinkTerms {
+    /// What waits for the driver: with a buffer on disk, what has a record there.
+    pub(super) fn waiting(&mut self) -> &mut u64 {
+        if self.disk.is_some() {
+            &mut self.queued_disk
+        } else {
+            &mut self.queued
+        }
+    }
+
+    /// Lets go of memory that was the driver's.
+    pub(super) fn free(&mut self, bytes: u64) {
+        self.queued_bytes -= bytes;
+        if self.disk.is_some() {
+            self.stored_bytes -= bytes;
+        }
+    }
 }
 
 /// Every term at one moment.
@@ -186,12 +231,13 @@ impl Snapshot {
         }
         for (i, k) in self.sinks.iter().enumerate() {
             let passed = k.delivered + k.dead_lettered + k.diverted + k.filtered;
-            let sum = passed + k.dropped.total() + k.returned + k.queued + k.sending;
+            let waiting = k.queued + k.queued_disk + k.sending;
+            let sum = passed + k.dropped.total() + k.returned + waiting;
             let unlike = !k.with.is_empty() && k.filtered != k.with.filtered_total();
-            if k.entered != sum || k.already_present > k.delivered || unlike {
+            let came = k.recovered + k.entered;
+            if came != sum || k.already_present > k.delivered || unlike {
                 broken.push(format!(
-                    "sink {i}: entered {} but its terms are {sum}: {k:?}",
-                    k.entered
+                    "sink {i}: {came} came but its terms are {sum}: {k:?}"
                 ));
             }
         }
@@ -212,8 +258,8 @@ impl Snapshot {
         all.map(|(at, (kind, with))| (format!("{kind} {at}"), with))
     }
 
-    /// As [`Snapshot::violations`], and nothing may be on its way any more:
-    /// what must hold when a run has ended.
+    /// As [`Snapshot::violations`], and nothing may be on its way any more, but
+    /// for what waits on disk: what must hold when a run has ended.
     #[must_use]
     pub fn violations_at_end(&self) -> Vec<String> {
         let mut broken = self.violations();
@@ -238,6 +284,8 @@ impl Snapshot {
     /// Events lost that were not meant to be.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.sources.iter().map(|s| s.dropped.lost()).sum()
+        let sources: u64 = self.sources.iter().map(|s| s.dropped.lost()).sum();
+        let sinks: u64 = self.sinks.iter().map(|k| k.dropped.corrupt).sum();
+        sources + sinks
     }
 }

@@ -1,0 +1,101 @@
+//! The ledger of buffers on disk: copies that have a record there, and the
+//! memory of those that are in memory too.
+
+use super::{Demand, Ledger};
+use crate::event::Outcome;
+use crate::telemetry::terms::DiskTerms;
+
+impl Ledger {
+    /// Says that a sink's buffer is on disk, with `events` copies of earlier runs.
+    pub fn recover(&self, sink: usize, events: u64, disk: DiskTerms) {
+        let mut state = self.lock();
+        let terms = &mut state.sinks[sink];
+        terms.recovered += events;
+        terms.queued_disk += events;
+        terms.disk = Some(disk);
+    }
+
+    /// How the sink's buffer on disk is now.
+    pub fn set_disk(&self, sink: usize, disk: DiskTerms) {
+        self.lock().sinks[sink].disk = Some(disk);
+    }
+
+    /// Queued copies have a record on disk now. Whether they stay in memory:
+    /// if that is wanted, and such copies take no more than half of it.
+    pub fn store(&self, sink: usize, demand: Demand, keep: bool) -> bool {
+        let kept = {
+            let mut state = self.lock();
+            let terms = &mut state.sinks[sink];
+            terms.queued -= demand.events;
+            terms.queued_disk += demand.events;
+            let kept = keep
+                && (terms.stored_bytes == 0
+                    || terms.stored_bytes + demand.bytes <= self.stored_bytes_max(sink));
+            if kept {
+                terms.stored_bytes += demand.bytes;
+            } else {
+                terms.queued_bytes -= demand.bytes;
+            }
+            kept
+        };
+        if !kept {
+            self.room.notify_waiters();
+        }
+        kept
+    }
+
+    /// What may be in memory of copies that are on disk too: the other half is
+    /// for those that are not yet.
+    fn stored_bytes_max(&self, sink: usize) -> u64 {
+        self.quotas[sink].bytes_max / 2
+    }
+
+    /// Whether copies that are only on disk may be read into memory.
+    #[must_use]
+    pub fn may_load(&self, sink: usize) -> bool {
+        self.lock().sinks[sink].stored_bytes < self.stored_bytes_max(sink)
+    }
+
+    /// Copies on disk are in memory too now.
+    pub fn load(&self, sink: usize, bytes: u64) {
+        let mut state = self.lock();
+        let terms = &mut state.sinks[sink];
+        terms.queued_bytes += bytes;
+        terms.stored_bytes += bytes;
+    }
+
+    /// Copies on disk cannot be read any more.
+    pub fn lose(&self, sink: usize, events: u64) {
+        let mut state = self.lock();
+        let terms = &mut state.sinks[sink];
+        terms.queued_disk -= events;
+        terms.dropped.corrupt += events;
+    }
+
+    /// Copies of a best-effort sink that waited on disk were let go for want
+    /// of room; `demand.bytes` is what they took in memory.
+    pub fn drop_stored(&self, sink: usize, demand: Demand) {
+        let mut state = self.lock();
+        let terms = &mut state.sinks[sink];
+        terms.queued_disk -= demand.events;
+        terms.dropped.buffer_full += demand.events;
+        terms.free(demand.bytes);
+    }
+
+    /// Copies that wait in memory, and have no record on disk, were given up;
+    /// `returned` if their source sends them again.
+    pub fn turn_away(&self, sink: usize, demand: Demand, outcome: Outcome, returned: bool) {
+        {
+            let mut state = self.lock();
+            let terms = &mut state.sinks[sink];
+            terms.queued -= demand.events;
+            terms.queued_bytes -= demand.bytes;
+            if returned {
+                terms.returned += demand.events;
+            } else {
+                terms.dropped.add(outcome, demand.events);
+            }
+        }
+        self.room.notify_waiters();
+    }
+}
