@@ -61,9 +61,9 @@ impl Record<'_> {
         let meta = &self.batch.stream.meta;
         let meta: usize = meta.iter().map(|(n, v)| 8 + n.len() + v.len()).sum();
         let row_bytes = 4 + self.kind().1;
-        // Of rows cut at the limit a bit each.
-        let cut = self.events().div_ceil(8);
-        HEAD_BYTES + self.source.len() + meta + self.events() * row_bytes + cut + self.text_bytes()
+        // A bit each of rows cut at the limit, and of JSON objects.
+        let bits = 2 * self.events().div_ceil(8);
+        HEAD_BYTES + self.source.len() + meta + self.events() * row_bytes + bits + self.text_bytes()
     }
 
     /// Appends its body, which is `body_bytes` long.
@@ -90,16 +90,20 @@ impl Record<'_> {
             end += batch.span(row).len() as u32;
             out.put(&end.to_le_bytes());
         });
+        let (cut, json) = (batch.truncated(), batch.columns().json());
+        let bits = &mut out.0[out.1..];
+        let (cuts, jsons) = bits.split_at_mut(self.events().div_ceil(8));
         let mut at = 0;
-        let (cut, bits) = (batch.truncated(), &mut out.0[out.1..]);
-        if !cut.is_empty() {
-            self.rows.for_each(rows, |row| {
-                if cut.binary_search(&(row as u32)).is_ok() {
-                    bits[at / 8] |= 1 << (at % 8);
-                }
-                at += 1;
-            });
-        }
+        self.rows.for_each(rows, |row| {
+            let (byte, bit) = (at / 8, 1 << (at % 8));
+            if !cut.is_empty() && cut.binary_search(&(row as u32)).is_ok() {
+                cuts[byte] |= bit;
+            }
+            if json.contains(row) {
+                jsons[byte] |= bit;
+            }
+            at += 1;
+        });
         if self.is_all() {
             into.extend_from_slice(batch.text());
         } else {
@@ -146,6 +150,7 @@ pub struct Stored<'a> {
     identity: &'a [u8],
     ends: &'a [u8],
     cut: &'a [u8],
+    json: &'a [u8],
     text: &'a [u8],
 }
 
@@ -181,6 +186,7 @@ impl<'a> Stored<'a> {
         let identity = fields.take(rows.checked_mul(id_bytes)?)?;
         let ends = fields.take(rows.checked_mul(4)?)?;
         let cut = fields.take(rows.div_ceil(8))?;
+        let json = fields.take(rows.div_ceil(8))?;
         let text = fields.take(text_bytes)?;
         let stored = Stored {
             entry,
@@ -194,6 +200,7 @@ impl<'a> Stored<'a> {
             identity,
             ends,
             cut,
+            json,
             text,
         };
         let last = stored.ends().last().unwrap_or_default() as usize;
@@ -229,6 +236,14 @@ impl<'a> Stored<'a> {
     pub fn meta(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut fields = Fields(self.meta);
         std::iter::from_fn(move || part(&mut fields))
+    }
+
+    /// Whether a line was a JSON object by the parser of its source, or by an
+    /// edit. Where the plan had no use for that, none is.
+    #[must_use]
+    pub fn is_json(&self, row: usize) -> bool {
+        let byte = self.json.get(row / 8);
+        byte.is_some_and(|byte| byte >> (row % 8) & 1 == 1)
     }
 
     /// All lines with their terminators.
