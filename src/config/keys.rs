@@ -232,9 +232,21 @@ pub(super) const BUFFER: &[Key] = &[
         Takes::Size,
         "Its share of the memory budget. Default: 32MiB.",
     ),
-    later("disk"),
-    later("fsync"),
-    later("compression"),
+    key(
+        "disk",
+        Takes::Size,
+        "What it may take in the state directory: then what waits is kept through restarts. Default: none.",
+    ),
+    key(
+        "fsync",
+        Takes::Word(FSYNC),
+        "When the disk is synced: before sources hear that events are kept, or every second. Default: ack.",
+    ),
+    key(
+        "compression",
+        Takes::Word(BUFFER_COMPRESSION),
+        "Of what is on disk. Default: none.",
+    ),
 ];
 
 const WITH_DOC: &str =
@@ -263,6 +275,12 @@ pub(super) const VERB_RULES: &[&str] = &["starts_when", "ends_when"];
 
 /// What `when_full` takes.
 pub(super) const WHEN_FULL: &[&str] = &["block", "drop_newest", "drop_oldest"];
+
+/// What `fsync` takes.
+pub(super) const FSYNC: &[&str] = &["ack", "interval"];
+
+/// What a buffer's `compression` takes.
+pub(super) const BUFFER_COMPRESSION: &[&str] = &["none", "zstd"];
 
 /// The key `name` of a table.
 pub(super) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {

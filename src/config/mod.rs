@@ -7,6 +7,7 @@
 //! component build, does it all fit in memory) is for the plan.
 
 mod adapters;
+mod buffer;
 mod cases;
 mod component;
 pub mod diagnostic;
@@ -33,7 +34,9 @@ mod with;
 
 use std::path::PathBuf;
 
+use crate::buffer::disk::Compression;
 use crate::component::{BuildError, ByteSize, Definition, Period};
+use crate::pipeline::Fsync;
 use crate::source::http::tls::Config as ListenerTls;
 use diagnostic::{Diagnostic, Severity};
 use document::{Entry, Format, Node, Value};
@@ -153,10 +156,16 @@ pub struct SinkConfig {
 }
 
 /// What waits for a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BufferConfig {
     /// In memory; none: as large as such a sink needs.
     pub memory: Option<ByteSize>,
+    /// On disk; none: nothing.
+    pub disk: Option<ByteSize>,
+    /// When the disk is synced.
+    pub fsync: Fsync,
+    /// Whether what is on disk is compressed.
+    pub compression: Compression,
 }
 
 /// What happens when a sink's buffer is full.

@@ -3,6 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::place::Place;
 use super::{Config, RouteConfig};
+use crate::pipeline::Fsync;
 use crate::route::{Expression, Finding, FindingKind, lint};
 
 /// A finding about the routes, at its place.
@@ -105,6 +106,9 @@ pub fn losses(config: &Config) -> Vec<Diagnostic> {
     let required = config.sinks.iter().filter(|sink| sink.required);
     let over = required.filter(|s| HANDED_OVER.contains(&&*s.definition.scheme));
     let over = list(over.map(|s| (&*s.name, Some(&*s.definition.scheme))));
+    let lazy = config.sinks.iter();
+    let lazy = lazy.filter(|s| s.buffer.disk.is_some() && s.buffer.fsync == Fsync::Interval);
+    let lazy = list(lazy.map(|s| (&*s.name, None)));
     let spare = config.sinks.iter().filter(|sink| !sink.required);
     let spare = list(spare.map(|s| (&*s.name, None)));
     let notes = [
@@ -118,6 +122,12 @@ pub fn losses(config: &Config) -> Vec<Diagnostic> {
             note(
                 format!("a crash can lose what is on its way to {names}"),
                 "they take events without confirming them; kafka, elasticsearch, http and file confirm",
+            )
+        }),
+        lazy.map(|names| {
+            note(
+                format!("a crash of the machine can lose what the disk buffer of {names} took in the last second"),
+                "`fsync: interval` says so; `ack` syncs before a source hears that its events are kept",
             )
         }),
         spare.map(|names| {

@@ -210,6 +210,7 @@ fn dead_letter_file(
             bytes_max: LOCAL_BUFFER.0,
             when_full: WhenFull::Block,
         },
+        disk: None,
         limits: LoadLimits {
             bytes_max: LOCAL_BUFFER.0,
             events_max: u64::MAX,

@@ -398,6 +398,7 @@ impl Planner<'_> {
                 bytes_max: sink.buffer.memory.unwrap_or(buffer).0,
                 when_full,
             },
+            disk: self.disk_buffer(sink),
             limits: LoadLimits {
                 bytes_max: load_bytes,
                 events_max: LOAD_EVENTS_MAX,

@@ -12,8 +12,8 @@ use super::place::{Origin, Place, Spanned};
 use super::secret::Secrets;
 use super::url::{self, Side};
 use super::{
-    BufferConfig, Config, GRACE_DEFAULT, HttpConfig, Inputs, ListenerTls, MEMORY_DEFAULT,
-    PARSE_DEFAULT, RouteConfig, SinkConfig, SourceConfig, WhenFull,
+    Config, GRACE_DEFAULT, HttpConfig, Inputs, ListenerTls, MEMORY_DEFAULT, PARSE_DEFAULT,
+    RouteConfig, SinkConfig, SourceConfig, WhenFull,
 };
 use crate::source::Generate;
 use crate::source::http::CONNECTIONS_PER_PEER;
@@ -222,11 +222,8 @@ impl<'a> Reader<'a> {
             .take("encode")
             .and_then(|node| self.text("encode", &node));
         let required = self.flag(&mut shared, "required").unwrap_or(true);
-        let memory = shared.take("buffer").and_then(|node| {
-            let what = format!("the buffer of sink `{}`", name.value);
-            let mut buffer = self.map(&what, node, keys::BUFFER)?;
-            self.size(&mut buffer, "memory")
-        });
+        let buffer = shared.take("buffer");
+        let buffer = buffer.and_then(|node| self.buffer(&name.value, node));
         let when_full = shared.take("when_full");
         let when_full = when_full.and_then(|node| self.when_full(&node, required));
         let default = if required {
@@ -242,7 +239,7 @@ impl<'a> Reader<'a> {
             definition,
             encode: flag("--output", inputs.encode.as_ref()).or(encode),
             required,
-            buffer: BufferConfig { memory },
+            buffer: buffer.unwrap_or_default(),
             when_full: when_full.unwrap_or(default),
             with,
             dead_letter,
@@ -252,20 +249,10 @@ impl<'a> Reader<'a> {
     }
 
     fn when_full(&mut self, node: &Node, required: bool) -> Option<WhenFull> {
-        let text = self.text("when_full", node)?;
-        let when_full = match text.value.as_str() {
-            "block" => WhenFull::Block,
+        let when_full = match self.word("when_full", node, keys::WHEN_FULL)? {
             "drop_newest" => WhenFull::DropNewest,
             "drop_oldest" => WhenFull::DropOldest,
-            other => {
-                let near = nearest(other, keys::WHEN_FULL.iter().copied());
-                let help = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
-                let help = format!("{help}valid are {}", keys::WHEN_FULL.join(", "));
-                let message = "`when_full` must be one of its words";
-                let error = Diagnostic::error("config::value", message).at(&text.place);
-                self.errors.push(error.help(help));
-                return None;
-            }
+            _ => WhenFull::Block,
         };
         let (message, help) = match (required, when_full == WhenFull::Block) {
             (true, false) => (
@@ -278,7 +265,7 @@ impl<'a> Reader<'a> {
             ),
             _ => return Some(when_full),
         };
-        let error = Diagnostic::error("config::when_full", message).at(&text.place);
+        let error = Diagnostic::error("config::when_full", message).at(&node.place);
         self.errors.push(error.help(help));
         None
     }

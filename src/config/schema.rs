@@ -106,7 +106,7 @@ mod tests {
                 .as_object()
                 .unwrap()
                 .len(),
-            1
+            keys::BUFFER.len()
         );
         assert_eq!(schema["additionalProperties"], false);
     }

@@ -161,7 +161,7 @@ fn an_overridden_value_need_not_expand() {
 #[test]
 fn every_error_is_found_with_its_place() {
     let found = errors(&with_env(
-        "stat: /x\nsources:\n  Net: stdin\n  a: { ulr: stdin }\n  b: { url: stdin, with: {} }\nroutes:\n  - { from: c, to: [x, y], drop: true }\n  - when: a\n  - { to: [], contineu: true }\nsinks:\n  x: { url: 'file:///x?a.b=1', a: { b: 2 }, required: yes, buffer: { disk: 1GiB } }\n  yy: { url: stdout, when_full: drop_newest }\n  zz: { url: stdout, required: false, when_full: block }\ngrace: soon\nmemory: [1]\n",
+        "stat: /x\nsources:\n  Net: stdin\n  a: { ulr: stdin }\n  b: { url: stdin, with: {} }\nroutes:\n  - { from: c, to: [x, y], drop: true }\n  - when: a\n  - { to: [], contineu: true }\nsinks:\n  x: { url: 'file:///x?a.b=1', a: { b: 2 }, required: yes, buffer: { fsync: ack } }\n  yy: { url: stdout, when_full: drop_newest }\n  zz: { url: stdout, required: false, when_full: block }\ngrace: soon\nmemory: [1]\n",
         &[("TFLOG_SINKS__YY__BUFFER__MEM", "1MiB")],
     ));
     for expected in [
@@ -177,7 +177,7 @@ fn every_error_is_found_with_its_place() {
         "error[config::unknown_key]: tflog.yaml:9:15: a route has no key `contineu` (did you mean `continue`?",
         "error[config::twice]: tflog.yaml:11:37: `a.b` is both in the URL and beside it",
         "error[config::type]: tflog.yaml:11:55: `required` must be `true` or `false`",
-        "error[config::unsupported]: tflog.yaml:11:70: `disk` of the buffer of sink `x` is not supported by this version",
+        "error[config::buffer]: tflog.yaml:11:68: the buffer of sink `x` is in memory: nothing of it is synced or compressed (add `disk`, such as `disk: 2GiB`)",
         "error[config::when_full]: tflog.yaml:12:33: a required sink never drops",
         "error[config::when_full]: tflog.yaml:13:50: a sink that is not required never holds others up",
         "error[config::unknown_key]: TFLOG_SINKS__YY__BUFFER__MEM: the buffer of sink `yy` has no key `mem`",

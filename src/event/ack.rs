@@ -71,6 +71,11 @@ impl Tally {
 pub trait Settled: Send + Sync + std::fmt::Debug {
     /// Called once, by whichever thread settles last.
     fn settled(&self, tally: Tally);
+
+    /// Whether it can wait for a load to fill: what it waits for is safe.
+    fn is_patient(&self) -> bool {
+        false
+    }
 }
 
 struct Tracker {
@@ -275,6 +280,14 @@ impl Ack {
     pub fn is_awaited(&self) -> bool {
         let held = self.held.as_ref();
         held.is_some_and(|(tracker, _)| tracker.awaited)
+    }
+
+    /// Whether the source waits, and not patiently: a load of such copies is
+    /// sent at once.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        let waiter = self.held.as_ref().and_then(|(t, _)| t.waiter.as_ref());
+        waiter.is_some_and(|waiter| !waiter.is_patient())
     }
 
     /// Takes copies out into an ack of their own. `taken` are their places

@@ -59,10 +59,11 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 
 /// The compiled formats of one source. Cheap to share; [`Formats::reader`]
 /// makes what a stream needs of its own.
+#[derive(Clone)]
 pub struct Formats {
     needs: Needs,
     defs: Arc<Defs>,
-    kind: Kind,
+    kind: Arc<Kind>,
     raw: Raw,
     json: JsonParser,
 }
@@ -90,7 +91,7 @@ impl Formats {
         Ok(Formats {
             needs: needs.clone(),
             defs: Arc::new(defs),
-            kind,
+            kind: Arc::new(kind),
             raw,
             json,
         })
@@ -111,13 +112,13 @@ impl Formats {
     /// own, so that each stream wants a reader of its own.
     #[must_use]
     pub fn is_detected(&self) -> bool {
-        matches!(self.kind, Kind::Detect(..) | Kind::Separated(..))
+        matches!(*self.kind, Kind::Detect(..) | Kind::Separated(..))
     }
 
     /// A reader for one stream.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        let parser: Box<dyn Parser> = match &self.kind {
+        let parser: Box<dyn Parser> = match &*self.kind {
             Kind::Json => (self.json)(&self.needs),
             Kind::Pairs(parser) => Box::new(parser.clone()),
             Kind::Separated(parser) => Box::new(parser.clone()),

@@ -19,6 +19,7 @@ mod feed;
 mod lanes;
 mod monitor;
 mod router;
+mod spool;
 mod start;
 mod with;
 
@@ -29,9 +30,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use monitor::Monitor;
+pub use spool::{DiskBuffer, Fsync};
 pub use with::{Editor, Withs};
 
 use crate::buffer::Memory;
+use crate::buffer::disk::OpenError;
 use crate::event::{Needs, Pool};
 use crate::parse::Formats;
 use crate::route::Table;
@@ -41,7 +44,8 @@ use crate::sink::driver::{Ended, LoadLimits, Status};
 use crate::sink::encode::Encoder;
 use crate::source::{Source, SourceError, Stop, Stopper};
 use crate::telemetry::{Labels, Ledger, Quota, Snapshot};
-use drain::{drain, overdue, write_off};
+use drain::{Queues, drain, finish_spools, overdue, write_off};
+use spool::{Buffers, Spooling};
 use start::{Shared, start_sinks, start_source};
 
 /// Of the grace period, how much is kept for the sinks once the sources have
@@ -86,8 +90,10 @@ pub struct PlannedSink {
     pub sink: Box<dyn Sink>,
     /// Whether an event is accepted only once this sink has its copy.
     pub required: bool,
-    /// Its buffer.
+    /// Its buffer in memory.
     pub quota: Quota,
+    /// Its buffer on disk, if it has one.
+    pub disk: Option<DiskBuffer>,
     /// How much one load may hold.
     pub limits: LoadLimits,
     /// The place of the sink that gets what this one refuses, and how such
@@ -111,6 +117,14 @@ pub enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A buffer on disk could not be opened.
+    #[error("sink {name}: {error}")]
+    Buffer {
+        /// The sink's name.
+        name: String,
+        /// Why.
+        error: OpenError,
+    },
     /// The machine gave no thread or pipe.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -139,12 +153,27 @@ pub struct Pipeline {
 type SourceStage = Stage<Result<(), SourceError>>;
 
 struct RunningSink {
+    /// What is routed to it.
+    inbox: Arc<Memory>,
+    /// What its driver takes from: the same, unless its buffer is on disk.
     buffer: Arc<Memory>,
+    /// Between the two, if it is.
+    spool: Option<Spooling>,
     status: Arc<Status>,
     driver: Stage<Ended>,
     name: String,
     /// The places of the sinks that its driver passes copies on to.
     feeds: Vec<usize>,
+}
+
+impl RunningSink {
+    fn queues(&self) -> Queues {
+        Queues {
+            inbox: self.inbox.clone(),
+            buffer: self.buffer.clone(),
+            status: self.status.clone(),
+        }
+    }
 }
 
 /// Stops a running pipeline, from wherever a signal is heard.
@@ -184,6 +213,7 @@ impl Pipeline {
     /// Locks the state directory, opens every source, then starts every stage.
     pub async fn start(mut plan: Plan, world: &World) -> Result<Pipeline, StartError> {
         let lock = plan.state.as_ref().map(StateDirectory::lock).transpose()?;
+        let disks = Buffers::open(&plan, world)?;
         for planned in &mut plan.sources {
             planned
                 .source
@@ -206,6 +236,7 @@ impl Pipeline {
         let mut monitor = Monitor::new(&plan, ledger.clone(), control.stopping.subscribe());
         let (sinks, lanes) = start_sinks(
             plan.sinks,
+            disks,
             &plan.needs,
             &ledger,
             &control,
@@ -256,14 +287,14 @@ impl Pipeline {
         let Pipeline {
             sources,
             routers,
-            sinks,
+            mut sinks,
             ledger,
             control,
             lock,
             ..
         } = self;
-        let buffers: Vec<_> = sinks.iter().map(|s| s.buffer.clone()).collect();
-        let statuses: Vec<_> = sinks.iter().map(|s| s.status.clone()).collect();
+        let queues: Vec<_> = sinks.iter().map(RunningSink::queues).collect();
+        let spools: Vec<_> = sinks.iter_mut().filter_map(|s| s.spool.take()).collect();
         let mut failures = Vec::new();
         let drain = drain(sources, routers, sinks, &control, &mut failures);
         let hangs = tokio::select! {
@@ -271,11 +302,11 @@ impl Pipeline {
             () = drain => false,
             () = overdue(&control.cut_off) => true,
         };
-        let snapshot = if hangs {
-            write_off(&ledger, &buffers, &statuses).await
-        } else {
-            ledger.snapshot()
-        };
+        if hangs {
+            write_off(&ledger, &queues).await;
+        }
+        finish_spools(spools, &mut failures).await;
+        let snapshot = ledger.snapshot();
         drop(lock);
         Report { snapshot, failures }
     }

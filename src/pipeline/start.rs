@@ -9,6 +9,7 @@ use super::Withs;
 use super::entrance::Entrance;
 use super::lanes::Lanes;
 use super::router::{Lane, Router, Scratch};
+use super::spool::Buffers;
 use super::{Control, Monitor, PlannedSink, PlannedSource, RunningSink, SourceStage, StartError};
 use crate::buffer::Memory;
 use crate::event::{Needs, Pool};
@@ -31,6 +32,7 @@ pub(super) type SinksAndLanes = (Vec<RunningSink>, Vec<Lane>);
 
 pub(super) fn start_sinks(
     planned: Vec<PlannedSink>,
+    mut disks: Buffers,
     needs: &Arc<Needs>,
     ledger: &Arc<Ledger>,
     control: &Control,
@@ -38,13 +40,16 @@ pub(super) fn start_sinks(
     world: &World,
 ) -> Result<SinksAndLanes, StartError> {
     let (mut running, mut lanes, mut readers) = (Vec::new(), Vec::new(), Vec::new());
-    let buffers: Vec<_> = planned.iter().map(|_| Arc::<Memory>::default()).collect();
+    let inboxes: Vec<_> = planned.iter().map(|_| Arc::<Memory>::default()).collect();
     let passage = |sink: usize| Passage {
         sink,
-        queue: buffers[sink].clone(),
+        queue: inboxes[sink].clone(),
     };
     for (index, sink) in planned.into_iter().enumerate() {
-        let buffer = buffers[index].clone();
+        let inbox = inboxes[index].clone();
+        let name = sink.labels.id;
+        let cut_off = control.cut_off.subscribe();
+        let (buffer, spool) = disks.start(index, &name, &inbox, ledger, cut_off, world)?;
         let feeds = [sink.dead_letter.as_ref().map(|d| d.0), sink.fallback];
         let status = Arc::new(Status::default());
         let gauges = sink.sink.gauges();
@@ -53,7 +58,7 @@ pub(super) fn start_sinks(
         readers.push(reader_gone.subscribe());
         let driver = Driver {
             index,
-            name: sink.labels.id.as_str().into(),
+            name: name.as_str().into(),
             sink: sink.sink,
             required: sink.required,
             feed: buffer.clone(),
@@ -73,27 +78,23 @@ pub(super) fn start_sinks(
             }),
             fallback: sink.fallback.map(passage),
         };
-        let name = sink.labels.id;
         let driver = world.spawn.stage(&format!("sink-{name}"), driver.run())?;
         lanes.push(Lane {
-            buffer: buffer.clone(),
+            buffer: inbox.clone(),
             required: sink.required,
         });
         monitor.watch_sink(status.clone(), ask, gauges);
         running.push(RunningSink {
+            inbox,
             buffer,
+            spool,
             status,
             driver,
             name,
             feeds: feeds.into_iter().flatten().collect(),
         });
     }
-    let control = control.clone();
-    world.spawn.task(async move {
-        if all_gone(readers).await {
-            control.stop_reading();
-        }
-    });
+    stop_when_gone(readers, control, world);
     Ok((running, lanes))
 }
 
@@ -132,6 +133,16 @@ pub(super) fn start_source(
     );
     let source = world.spawn.stage(&name, planned.source.run(outlet, stop))?;
     Ok((source, router))
+}
+
+/// Nobody is left to read for when the readers of all sinks went away.
+fn stop_when_gone(readers: Vec<watch::Receiver<bool>>, control: &Control, world: &World) {
+    let control = control.clone();
+    world.spawn.task(async move {
+        if all_gone(readers).await {
+            control.stop_reading();
+        }
+    });
 }
 
 /// Whether the readers of all sinks went away (none: false).

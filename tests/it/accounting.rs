@@ -97,6 +97,7 @@ pub(crate) fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> 
                 bytes_max: 1 << 20,
                 when_full: WhenFull::Block,
             },
+            disk: None,
             limits: LoadLimits {
                 bytes_max: 1 << 20,
                 events_max: 1000,

@@ -238,7 +238,8 @@ pub(crate) fn assert_balanced(ledger: &serde_json::Value) {
         .map(|term| number(&k[term]))
         .sum();
         let sum = sum + dropped(k);
-        assert_eq!(number(&k["entered"]), sum, "sink {name}: {k}");
+        let came = number(&k["recovered"]) + number(&k["entered"]);
+        assert_eq!(came, sum + number(&k["queued_disk"]), "sink {name}: {k}");
         assert_eq!(
             number(&k["queued"]) + number(&k["sending"]),
             0,

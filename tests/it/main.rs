@@ -30,5 +30,6 @@ mod routing;
 #[path = "../real/scripted.rs"]
 mod scripted;
 mod shutdown;
+mod spool;
 mod state;
 mod transforms;

@@ -61,7 +61,7 @@ impl Gathering {
         let Some(deadline) = self.deadline else {
             return false;
         };
-        let at_once = closed || self.work.load.wait || delivery.cut_off.borrow().is_some();
+        let at_once = closed || self.work.urgent || delivery.cut_off.borrow().is_some();
         at_once || self.is_full(delivery) || deadline <= Instant::now()
     }
 }

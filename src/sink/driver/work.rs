@@ -19,6 +19,8 @@ pub(super) struct Work {
     pub(super) held: Vec<Held>,
     /// What all of it took.
     pub(super) total: Demand,
+    /// Whether it is not to wait for more.
+    pub(super) urgent: bool,
     /// Attempts that failed.
     pub(super) failures: u32,
     /// How many loads had been delivered when it first failed.
@@ -32,6 +34,7 @@ impl Work {
 
     pub(super) fn push(&mut self, share: Share, demand: Demand) {
         self.load.wait |= share.ack.is_awaited();
+        self.urgent |= share.ack.is_urgent();
         self.push_part(
             Part {
                 batch: share.batch,
@@ -58,6 +61,7 @@ impl Work {
         load.parts.clear();
         held.clear();
         (load.events, load.wait) = (0, false);
+        self.urgent = false;
         self.total = Demand::default();
         self.failures = 0;
     }
