@@ -182,6 +182,20 @@ Names mean what they mean in rules; null is a field that is not there. Verbs of
     /// Send dead letters again
     #[command(after_help = REPLAY)]
     Replay(Box<Replay>),
+    /// Look at the disk buffers: what waits in them for its sink
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  tflog buffer ls -c tflog.yaml                    what waits, sink by sink
+  tflog buffer verify -c tflog.yaml                is all of it readable?
+  tflog buffer dump -c tflog.yaml search | jq .event
+
+They only look, and can be asked while tflog runs: what it writes meanwhile may
+look as if it were not written to its end. The state directory is the config's,
+TFLOG_STATE or $STATE_DIRECTORY."
+    )]
+    Buffer(Buffer),
     /// Print the configuration's JSON schema
     Schema,
     /// Print a shell's completion script
@@ -243,6 +257,36 @@ pub(super) enum ExplainOutput {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+/// `tflog buffer`.
+#[derive(Subcommand, Debug)]
+pub(super) enum Buffer {
+    /// Events, records and bytes that wait, one line a sink
+    #[command(after_help = "Example:\n  tflog buffer ls -c tflog.yaml")]
+    Ls(BufferOptions),
+    /// Read every byte and say what is not as it was written (exit status 1)
+    #[command(after_help = "Example:\n  tflog buffer verify -c tflog.yaml search")]
+    Verify(BufferOptions),
+    /// Print every event that waits as a line of JSON
+    #[command(after_help = "\
+Example:
+  tflog buffer dump -c tflog.yaml search | jq -r .event.message
+
+Each line is {id, sink, source, observed, event}; an event that is no JSON object
+is text, or event_base64 where it is not UTF-8.")]
+    Dump(BufferOptions),
+}
+
+/// What its verbs share.
+#[derive(Args, Debug)]
+pub(super) struct BufferOptions {
+    /// Config file; several are merged in order
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Vec<PathBuf>,
+    /// Only the buffers of these sinks
+    #[arg(value_name = "SINK")]
+    pub(super) sinks: Vec<String>,
 }
 
 /// `tflog test`.

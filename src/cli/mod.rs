@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod args;
+mod buffer;
 mod check;
 mod engine;
 mod exec;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Explain(arguments)) => explain::main(*arguments),
         Some(Verb::Test(arguments)) => test::main(&arguments),
         Some(Verb::Replay(arguments)) => replay::main(&arguments),
+        Some(Verb::Buffer(verb)) => buffer::main(&verb),
         Some(Verb::Schema) => print(&schema()),
         Some(Verb::Completions { shell }) => print(&completions(shell)),
     };

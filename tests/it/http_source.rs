@@ -35,7 +35,7 @@ fn send(stream: &mut TcpStream, path: &str, headers: &str, body: &[u8]) {
     let _ = stream.write_all(body);
 }
 
-fn post(address: SocketAddr, headers: &str, body: &[u8]) -> Answer {
+pub(crate) fn post(address: SocketAddr, headers: &str, body: &[u8]) -> Answer {
     let mut stream = connect(address);
     send(&mut stream, "/", headers, body);
     answer(&mut stream)

@@ -12,6 +12,7 @@ mod answer;
 mod backpressure;
 mod children;
 mod held;
+mod disk;
 mod http;
 mod http_load;
 mod http_source;
