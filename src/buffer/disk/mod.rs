@@ -72,7 +72,7 @@
 //! | 44 | 4 | metadata pairs |
 //! | 48 | 1 | ids: 0 by position, 1 a position each, 2 an id each |
 //! | 49 | 1 | bit 0: lines were joined |
-//! | 64 | | source's name; pairs (two u32 lengths, name, value); positions (8 bytes a row) or ids (16); ends of lines in the text (4 a row); rows cut at the limit (a bit each); text |
+//! | 64 | | source's name; pairs (two u32 lengths, name, value); positions (8 bytes a row) or ids (16); ends of lines in the text (4 a row); rows cut at the limit (a bit each); rows that are JSON objects (a bit each); text |
 //!
 //! **Marks**: three slots of 4096 bytes. The first two are written in turn and
 //! synced, so that one is whole whatever happens; the third is written after
