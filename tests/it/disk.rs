@@ -69,7 +69,7 @@ fn what_was_answered_200_survives_kill_9() {
         let (own, http) = (free_address(), free_address());
         let text = config(dir.path(), own, http, &to_tcp(down, ""));
         let running = start(dir.path(), &text);
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(4096);
         let posters: Vec<_> = (0..4)
             .map(|poster| {
                 let tell = tell.clone();

@@ -90,6 +90,8 @@ pub(super) enum Op {
     CrashInStart(u64, u64),
 }
 
+// What is true of a record, each for itself.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug)]
 struct Kept {
     events: u32,
@@ -231,10 +233,7 @@ impl Model {
                     && let Ok(durable) = log.sync()
                 {
                     // Of what an earlier process appended nobody is told.
-                    for (_, key) in self
-                        .numbers
-                        .range(self.first..durable.max(self.first - 1) + 1)
-                    {
+                    for (_, key) in self.numbers.range(self.first..=durable.max(self.first - 1)) {
                         self.records.get_mut(key).unwrap().acked = true;
                     }
                 }
