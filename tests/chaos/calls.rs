@@ -101,3 +101,34 @@ fn a_failed_sync_acknowledges_nothing() {
         sent.judge(inject, &Received::of_lines(&text));
     }
 }
+
+/// A kill at any call by which a buffer on disk is kept loses nothing that was
+/// acknowledged: what was not delivered is in the buffer, and the next process
+/// delivers it.
+#[test]
+fn a_kill_at_a_call_of_a_disk_buffer_loses_nothing() {
+    for inject in [
+        "fdatasync,fsync:signal=KILL:when=2",
+        "fdatasync,fsync:signal=KILL:when=9",
+        "pwrite64:signal=KILL:when=3",
+        "fdatasync,fsync:error=EIO:when=3",
+        "fdatasync,fsync:error=EIO:when=4+5",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out.jsonl");
+        let sinks = format!(
+            "{{ out: {{ url: 'file://{}', buffer: {{ disk: 16MiB }} }} }}",
+            out.display()
+        );
+        let setup = Setup::new(dir.path(), &sinks);
+        let Some(sent) = survive(&setup, inject, inject.contains("KILL")) else {
+            return;
+        };
+        let text = std::fs::read_to_string(&out).unwrap();
+        let twice = sent.judge(inject, &Received::of_lines(&text));
+        println!(
+            "{inject}: {} acknowledged, {twice} twice",
+            sent.acknowledged.len()
+        );
+    }
+}

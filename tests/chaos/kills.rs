@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Running, connect, free_address, tflog};
+use crate::harness::{Running, connect, free_address, tflog, wait_for};
 use crate::oracle::Received;
 use crate::producers::Producers;
+use crate::scripted::{Reply, Scripted};
 use crate::setting;
 
 /// Clients at once.
@@ -111,4 +112,50 @@ fn a_file_has_what_was_acknowledged_before_a_kill() {
         sent.acknowledged.len()
     );
     assert_eq!(twice, 0, "nothing sends a line again");
+}
+
+/// What is in a buffer on disk is delivered by a later process, whatever the far
+/// end does meanwhile: two of three requests are refused for now.
+#[test]
+fn a_disk_buffer_keeps_what_was_acknowledged_before_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut requests = 0;
+    let far = Scripted::start(move |_| {
+        requests += 1;
+        Reply::status(if requests % 3 == 0 { 200 } else { 503 })
+    });
+    let sinks = format!(
+        "{{ out: {{ url: 'http://{}/', buffer: {{ disk: 64MiB }} }} }}",
+        far.address()
+    );
+    let setup = Setup::new(dir.path(), &sinks);
+    let kills = setting("CHAOS_KILLS", 100) / 2;
+    let sent = kill_often(&setup, kills, &mut Dice::new());
+    // What was not delivered by then is so by the next one.
+    let running = setup.start();
+    let received = || {
+        let requests = far.requests();
+        let taken = requests
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| (at + 1) % 3 == 0);
+        let mut received = Received::default();
+        for (_, request) in taken {
+            let text = String::from_utf8(request.body.clone()).unwrap();
+            text.lines().for_each(|line| received.take_line(line));
+        }
+        received
+    };
+    let received = wait_for("all that was acknowledged", || {
+        let received = received();
+        let has = |(producer, number): &(String, u64)| received.has(producer, *number);
+        sent.acknowledged.iter().all(has).then_some(received)
+    });
+    running.signal("TERM");
+    assert_eq!(running.finish().0.code(), Some(0));
+    let twice = sent.judge("disk", &received);
+    println!(
+        "{kills} kills, {} acknowledged, {twice} twice",
+        sent.acknowledged.len()
+    );
 }
