@@ -6,10 +6,11 @@ use super::document::Node;
 use super::keys::{self, nearest};
 use super::plan::Planner;
 use super::read::Reader;
-use super::{BufferConfig, SinkConfig};
+use super::{BufferConfig, Config, SinkConfig};
 use crate::buffer::disk::Compression;
 use crate::component::ByteSize;
 use crate::pipeline::{DiskBuffer, Fsync};
+use crate::seam::{StateDirectory, World};
 
 /// The least that a buffer on disk may take: room for the largest batches.
 const DISK_MIN: ByteSize = ByteSize(8 << 20);
@@ -68,6 +69,14 @@ impl Reader<'_> {
         }
         found.copied()
     }
+}
+
+/// The state directory, if disk buffers lie there that an earlier config had: the
+/// plan names them, whether it keeps state itself or not.
+pub(super) fn left_behind(config: &Config, world: &World) -> Option<StateDirectory> {
+    let path = &config.state.as_ref()?.value;
+    let state = || StateDirectory::new(path, world.disk.clone());
+    path.join("buffer").is_dir().then(state)
 }
 
 impl Planner<'_> {

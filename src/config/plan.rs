@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::buffer::left_behind;
 use super::diagnostic::Diagnostic;
 use super::registry::{self, Reach};
 use super::{Config, Expected, RouteConfig, SinkConfig, WhenFull, odd, passing};
@@ -96,7 +97,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         needs: Needs::default(),
         errors: Vec::new(),
         warnings: Vec::new(),
-        state: None,
+        state: left_behind(config, world),
     };
     let specs = planner.routes();
     planner.look_over(&specs);

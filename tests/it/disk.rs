@@ -267,6 +267,16 @@ fn a_removed_sinks_backlog_is_kept() {
         "{stderr}"
     );
     assert_eq!(lines(&file), ["for the other"]);
+    // Nothing of this config keeps state: the backlog is named all the same.
+    let output = tflog(&["--to", "blackhole"])
+        .env("TFLOG_STATE", dir.path().join("state"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("no sink `out` has a disk buffer"),
+        "{stderr}"
+    );
     let all = collect(down);
     let running = start(dir.path(), &text);
     wait_for("the backlog", || {
