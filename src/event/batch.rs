@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Columns, EventId, Rows, Settled, Tally, Timestamp, id};
+use super::{Columns, EventId, Mark, Rows, Settled, Tally, Timestamp, id};
 
 /// Where a batch came from: one stream of one source. Metadata is constant
 /// for the stream and content cannot overwrite it.
@@ -41,6 +41,9 @@ pub struct Chunk {
     /// Whether `multiline` has put several lines together in some row. Framings
     /// that let newlines into a line (NUL, octet count) do not set it.
     pub joined: bool,
+    /// Where the text stood in the input, for sources that need to know; else
+    /// empty. Ascending by place, the first for the first byte.
+    pub marks: Vec<Mark>,
     /// What the parser found.
     pub columns: Columns,
 }
@@ -55,6 +58,7 @@ impl Chunk {
     /// Moves what follows the last whole line to the start of `next`.
     pub fn carry_into(&mut self, next: &mut Chunk) {
         let framed = self.framed();
+        self.carry_marks(framed, next);
         next.text.extend_from_slice(&self.text[framed..]);
         self.text.truncate(framed);
     }
@@ -64,6 +68,7 @@ impl Chunk {
         self.ends.clear();
         self.truncated.clear();
         self.joined = false;
+        self.marks.clear();
     }
 }
 
@@ -135,7 +140,8 @@ pub(crate) enum Kept {
 pub struct Batch {
     /// Where it came from.
     pub stream: Arc<Stream>,
-    /// Position of its first byte in the stream, for ids.
+    /// Position of its first byte in the stream, for ids: in the input where the
+    /// chunk is marked, else in the text that framing made of it.
     pub position: u64,
     /// Of each row, where rows before it were left out by `copy_rows`.
     positions: Option<Box<[u64]>>,
@@ -201,6 +207,8 @@ impl Batch {
         match (&self.ids, &self.positions) {
             (Some(ids), _) => Identity::Ids(ids),
             (None, Some(_)) => Identity::Positions,
+            // Text and input may differ, but for where they begin.
+            (None, None) if self.chunk().marks.len() > 1 => Identity::Positions,
             (None, None) => Identity::Position,
         }
     }
@@ -388,6 +396,7 @@ impl Batch {
     pub(crate) fn row_position(&self, row: usize) -> u64 {
         match &self.positions {
             Some(positions) => positions[row],
+            None if self.chunk().is_marked() => self.chunk().input_at(self.span(row).start),
             None => self.position + self.span(row).start as u64,
         }
     }

@@ -200,6 +200,25 @@ impl Framer {
         self.joiner.as_ref().map_or(0, |joiner| joiner.held())
     }
 
+    /// Where in its input a marked chunk's stream has to be read again from,
+    /// with a new framer, if nothing is kept of what belongs to no event yet;
+    /// none within a line that was cut or is skipped: from before it then.
+    #[must_use]
+    pub fn resumes_at(&self, chunk: &Chunk) -> Option<u64> {
+        if self.discarding {
+            return None;
+        }
+        let unframed = chunk.input_at(chunk.framed());
+        let wrapped = self.joiner.as_ref().and_then(|joiner| joiner.position());
+        Some(wrapped.map_or(unframed, |wrapped| wrapped.min(unframed)))
+    }
+
+    /// Forgets the unfinished line, which the reader will give it again from its
+    /// start.
+    pub fn forget_line(&mut self) {
+        self.partial = 0;
+    }
+
     /// How long the reader may wait for what the held lines go on with, before
     /// it ends them with [`Framer::flush`].
     #[must_use]
@@ -282,8 +301,10 @@ impl Framer {
     fn cut_line(&mut self, chunk: &mut Chunk) -> Framed {
         let mut framed = Framed::default();
         if self.partial > 0 {
+            let input = chunk.input_at(chunk.text.len());
             let mut cursor = Cursor::at_partial(chunk, self.partial);
             self.oversize(&mut cursor, &mut framed);
+            cursor.mark_line(input);
             self.partial = cursor.finish();
         }
         framed
@@ -312,6 +333,8 @@ impl Framer {
     fn delimited_within_limit(&mut self, chunk: &mut Chunk, terminator: u8) -> Framed {
         let mut framed = Framed::default();
         let mut cursor = Cursor::at_partial(chunk, self.partial);
+        // As read, before anything is moved.
+        let (from, input) = (cursor.read, cursor.chunk.input_at(cursor.read));
         while let rest @ [_, ..] = cursor.rest() {
             let found = memchr(terminator, rest);
             let bytes = found.unwrap_or(rest.len());
@@ -321,7 +344,13 @@ impl Framer {
                 if !std::mem::take(&mut self.discarding) {
                     cursor.end_line();
                 }
+                let read = (cursor.read - from) as u64;
+                cursor.mark_line(input + read);
             }
+        }
+        if self.discarding {
+            let read = (cursor.read - from) as u64;
+            cursor.mark_line(input + read);
         }
         self.partial = cursor.finish();
         framed
@@ -418,6 +447,11 @@ impl<'a> Cursor<'a> {
     fn end_truncated(&mut self) {
         self.chunk.truncated.push(self.chunk.ends.len() as u32);
         self.end_line();
+    }
+
+    /// Says where in the input the line stood that starts here.
+    fn mark_line(&mut self, input: u64) {
+        self.chunk.mark(self.start, input);
     }
 
     fn drop_line(&mut self) {

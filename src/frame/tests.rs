@@ -252,3 +252,5 @@ fn line_max_has_bounds() {
     assert!(framer(u64::MAX).is_err());
     assert!(framer(64).is_ok_and(|framer| framer.unfinished_max() == 64));
 }
+
+mod marks;

@@ -16,8 +16,8 @@
 
 use super::options::{Limits, Rule};
 use super::{Verdict, line};
-use crate::event::Chunk;
 use crate::event::escape::unescape_json_into;
+use crate::event::{Chunk, Mark};
 
 /// A time of RFC 3339 with nanoseconds and an offset is no longer.
 const TIME_BYTES_MAX: usize = 36;
@@ -120,6 +120,8 @@ struct Part {
     behind: Vec<u8>,
     lines: usize,
     truncated: bool,
+    /// Where its first line stood in the input.
+    position: u64,
 }
 
 impl Part {
@@ -136,8 +138,9 @@ impl Part {
     }
 
     /// Appends the content of a line, or of a part of one.
-    fn append(&mut self, kind: Kind, line: &Unwrapped, truncated: bool) {
+    fn append(&mut self, kind: Kind, line: &Unwrapped, truncated: bool, position: u64) {
         if self.is_empty() {
+            self.position = position;
             self.before.extend_from_slice(line.before);
             self.behind.extend_from_slice(line.behind);
         }
@@ -167,6 +170,7 @@ impl Part {
         if self.truncated {
             chunk.truncated.push(chunk.ends.len() as u32);
         }
+        chunk.mark(chunk.text.len(), self.position);
         chunk.text.extend_from_slice(&self.before);
         if kind == Kind::Cri {
             chunk.text.extend_from_slice(b"F ");
@@ -212,10 +216,11 @@ impl Lane {
         kind: Kind,
         unwrapped: &Unwrapped,
         truncated: bool,
+        position: u64,
         limits: &Limits,
         chunk: &mut Chunk,
     ) -> u64 {
-        self.line.append(kind, unwrapped, truncated);
+        self.line.append(kind, unwrapped, truncated, position);
         let long = self.line.content.len() > limits.bytes_max;
         if unwrapped.partial && !long {
             return 0;
@@ -282,10 +287,46 @@ impl Lane {
         0
     }
 
+    /// Where in the input the first line stood that is held.
+    fn position(&self) -> Option<u64> {
+        let parts = [&self.event, &self.undecided, &self.line];
+        let held = parts.into_iter().filter(|part| !part.is_empty());
+        held.map(|part| part.position).min()
+    }
+
     fn end_event(&mut self, kind: Kind, chunk: &mut Chunk) {
         self.event.write(kind, chunk);
         self.undecided.write(kind, chunk);
         self.rule.restart();
+    }
+}
+
+/// Where in the input lines stood that are written anew.
+struct Inputs {
+    marks: Vec<Mark>,
+    start: usize,
+    /// The mark that the last line was behind.
+    last: usize,
+}
+
+impl Inputs {
+    /// For the text of `chunk` from `start` on.
+    fn of(chunk: &mut Chunk, start: usize) -> Inputs {
+        Inputs {
+            marks: chunk.split_marks(start),
+            start,
+            last: 0,
+        }
+    }
+
+    /// For the byte `from` behind the start; ascending from call to call.
+    fn at(&mut self, from: usize) -> u64 {
+        let at = self.start + from;
+        let mark = |place: usize| self.marks.get(place);
+        while mark(self.last + 1).is_some_and(|next| next.at as usize <= at) {
+            self.last += 1;
+        }
+        mark(self.last).map_or(0, |mark| mark.input + (at as u64 - u64::from(mark.at)))
     }
 }
 
@@ -317,6 +358,11 @@ impl Container {
         self.lanes.iter().map(Lane::held).sum()
     }
 
+    /// Where in the input the first line stood that is held.
+    pub(super) fn position(&self) -> Option<u64> {
+        self.lanes.iter().filter_map(Lane::position).min()
+    }
+
     /// Puts events in the place of the lines from `first` on, which begin at
     /// `start` in the text; says how many ended early.
     pub(super) fn fold(
@@ -331,11 +377,13 @@ impl Container {
         self.ends.extend(chunk.ends.drain(first..));
         self.text.clear();
         self.text.extend_from_slice(&chunk.text[start..]);
+        let mut input = Inputs::of(chunk, start);
         chunk.text.truncate(start);
         let (mut from, mut split) = (0, 0);
         for (row, &end) in self.ends.iter().enumerate() {
             let end = end as usize - start;
             let line = &self.text[from..end];
+            let position = input.at(from);
             from = end;
             let truncated = cut.binary_search(&((first + row) as u32)).is_ok();
             let Some(unwrapped) = self.kind.unwrap(line) else {
@@ -343,6 +391,7 @@ impl Container {
                 if truncated {
                     chunk.truncated.push(chunk.ends.len() as u32);
                 }
+                chunk.mark(chunk.text.len(), position);
                 chunk.text.extend_from_slice(line);
                 if !line.ends_with(b"\n") {
                     // The last line, but what is held comes behind it.
@@ -352,20 +401,23 @@ impl Container {
                 continue;
             };
             let stream = &mut self.lanes[usize::from(unwrapped.stderr)];
-            split += stream.take(self.kind, &unwrapped, truncated, limits, chunk);
+            split += stream.take(self.kind, &unwrapped, truncated, position, limits, chunk);
         }
         // The line that is still being read.
+        chunk.mark(chunk.text.len(), input.at(from));
         chunk.text.extend_from_slice(&self.text[from..]);
         split
     }
 
     /// Ends what is held.
     pub(super) fn flush(&mut self, chunk: &mut Chunk) {
+        let input = chunk.input_at(chunk.framed());
         let unfinished = chunk.text.split_off(chunk.framed());
         for lane in &mut self.lanes {
             lane.end_event(self.kind, chunk);
             lane.line.write(self.kind, chunk);
         }
+        chunk.mark(chunk.text.len(), input);
         chunk.text.extend_from_slice(&unfinished);
     }
 }

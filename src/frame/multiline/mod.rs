@@ -86,6 +86,15 @@ impl Joiner {
         self.in_chunk() + wrapped
     }
 
+    /// Where in the input the first of them stood that stand elsewhere than in
+    /// the chunk.
+    pub(super) fn position(&self) -> Option<u64> {
+        match &self.origin {
+            Some(Origin::Runtime(container)) => container.position(),
+            _ => None,
+        }
+    }
+
     /// Bytes of those of them that stand in the chunk.
     fn in_chunk(&self) -> usize {
         self.held.event + self.held.undecided
