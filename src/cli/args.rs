@@ -11,6 +11,7 @@ Examples:
   cat app.log | tflog                             look at a log, whatever its format
   ./app | tflog 'level >= warn'                   only what matters
   tflog 'http.status >= 500' access.log -o json   files instead of a pipe
+  tflog -f app.log -l warn                        a file as it grows, through rotation
   ./app | tflog --to 'file:///var/log/app/{level}.jsonl'
   tflog --from tcp://127.0.0.1:5170 --to file:///var/log/net.jsonl
   tflog exec -- ./app                             run an app, route its stdout and stderr
@@ -71,6 +72,9 @@ pub(super) struct Cli {
     /// A rule that events must match, then files to read (`-` is stdin)
     #[arg(value_name = "FILTER|FILE")]
     pub(super) words: Vec<OsString>,
+    /// Go on reading the files as they grow and are rotated
+    #[arg(short, long)]
+    pub(super) follow: bool,
     #[command(flatten)]
     pub(super) options: Options,
 }

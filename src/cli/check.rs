@@ -157,7 +157,7 @@ fn missing_files(config: &Config) -> Vec<Diagnostic> {
     let files = config.sources.iter().filter(|source| {
         matches!(&*source.definition.scheme, "file" | "fifo")
             && !source.definition.target.is_empty()
-            && !source.definition.target.contains('*')
+            && !source.definition.target.contains(['*', '?', '['])
     });
     let missing = files.filter_map(|source| {
         let path = &source.definition.target;

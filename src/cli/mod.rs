@@ -34,7 +34,7 @@ const EXIT_LOSS: u8 = 3;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let code = match cli.verb {
-        None => run::main(&cli.options, cli.words),
+        None => run::main(&cli.options, cli.words, cli.follow),
         Some(Verb::Exec(exec)) => exec::main(*exec),
         Some(Verb::Check(check)) => check::main(&check),
         Some(Verb::Explain(arguments)) => explain::main(*arguments),

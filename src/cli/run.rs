@@ -1,19 +1,24 @@
 //! The main form: from a pipe, files or configured sources to the sinks.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::Options;
 use super::engine::{self, Setup};
+use super::progress::{Done, Progress};
 use super::{log, setup};
 use crate::config::plan::Extras;
+use crate::pipeline::Plan;
 use crate::seam::World;
+use crate::source::tail::Extent;
 
 /// Runs the main form; the exit code.
-pub(super) fn main(options: &Options, words: Vec<OsString>) -> u8 {
-    run(options, words).unwrap_or_else(|code| code)
+pub(super) fn main(options: &Options, words: Vec<OsString>, follow: bool) -> u8 {
+    run(options, words, follow).unwrap_or_else(|code| code)
 }
 
-fn run(options: &Options, words: Vec<OsString>) -> Result<u8, u8> {
+fn run(options: &Options, words: Vec<OsString>, follow: bool) -> Result<u8, u8> {
     let env = setup::environment();
     let (rule, files) = setup::split_words(words)?;
     let mut inputs = setup::inputs(options, env.clone());
@@ -22,7 +27,12 @@ fn run(options: &Options, words: Vec<OsString>) -> Result<u8, u8> {
         view: setup::view(options, &env)?,
         ..Extras::default()
     };
-    setup::files(&files, options.multiline, &mut inputs, &mut extras)?;
+    let files = setup::Files {
+        paths: files,
+        follow,
+        multiline: options.multiline,
+    };
+    setup::files(&files, &mut inputs, &mut extras)?;
     let loaded = setup::load_or_say(&inputs)?;
     let config = &loaded.config;
     let runtime = engine::runtime()?;
@@ -37,8 +47,32 @@ fn run(options: &Options, words: Vec<OsString>) -> Result<u8, u8> {
         service: built.service,
         stats: options.stats,
     };
+    let progress = progress(&built.plan);
     let code = runtime.block_on(engine::run(built.plan, run, |_| ()));
+    drop(progress);
     // A stage that hangs in a system call must not keep the process.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// How far files are that are read once, on a terminal that shows nothing else.
+fn progress(plan: &Plan) -> Option<Progress> {
+    if std::io::stdout().is_terminal() {
+        return None;
+    }
+    let extents = plan.sources.iter().map(|s| s.source.extent());
+    let extents = extents.collect::<Option<Vec<_>>>()?;
+    Some(Progress::show(move || {
+        let sum = |of: fn(&Extent) -> &AtomicU64| {
+            let all = extents
+                .iter()
+                .map(|extent| of(extent).load(Ordering::Relaxed));
+            all.sum()
+        };
+        Done {
+            part: sum(|extent| &extent.bytes),
+            total: sum(|extent| &extent.bytes_total),
+            events: sum(|extent| &extent.events),
+        }
+    }))
 }

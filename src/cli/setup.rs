@@ -17,7 +17,7 @@ use crate::event::Path;
 use crate::route::{Expression, RuleError};
 use crate::seam::World;
 use crate::sink::encode::Screen;
-use crate::source::{File, Source};
+use crate::source::{File, Source, Tail};
 
 /// tflog's own listener where no platform says otherwise.
 const HTTP_DEFAULT: &str = "127.0.0.1:8686";
@@ -140,25 +140,38 @@ fn columns() -> Option<u16> {
     Some(size.ws_col)
 }
 
+/// Files of the command line.
+pub(super) struct Files {
+    pub(super) paths: Vec<OsString>,
+    /// Whether to go on as they grow.
+    pub(super) follow: bool,
+    pub(super) multiline: Option<Multiline>,
+}
+
 /// Files of the command line, as one source in the place of a configured one.
-pub(super) fn files(
-    paths: &[OsString],
-    multiline: Option<Multiline>,
-    inputs: &mut Inputs,
-    extras: &mut Extras,
-) -> Result<(), u8> {
+pub(super) fn files(files: &Files, inputs: &mut Inputs, extras: &mut Extras) -> Result<(), u8> {
     const NAME: &str = "files";
-    if paths.is_empty() {
-        return Ok(());
-    }
-    let texts: Option<Vec<&str>> = paths.iter().map(|p| p.to_str()).collect();
-    let Some(texts) = texts else {
-        say("tflog: file names must be UTF-8");
-        return Err(EXIT_USAGE);
+    let usage = |message: &str| {
+        say(&format!("tflog: {message}"));
+        Err(EXIT_USAGE)
     };
+    if files.paths.is_empty() {
+        return if files.follow {
+            usage("--follow needs a FILE; pipes and configured sources are followed anyway")
+        } else {
+            Ok(())
+        };
+    }
+    let texts: Option<Vec<&str>> = files.paths.iter().map(|p| p.to_str()).collect();
+    let Some(texts) = texts else {
+        return usage("file names must be UTF-8");
+    };
+    if files.follow && texts.contains(&"-") {
+        return usage("`-` is stdin, which is followed anyway: without --follow");
+    }
     let mut options = serde_json::Map::new();
     options.insert("paths".into(), texts.into());
-    if let Some(multiline) = multiline {
+    if let Some(multiline) = files.multiline {
         options.insert("multiline".into(), multiline.name().into());
     }
     let definition = Definition {
@@ -168,12 +181,18 @@ pub(super) fn files(
         target: String::new(),
         options,
     };
-    let source = File::build(&definition).map_err(|error| {
-        say(&format!("tflog: {error}"));
-        EXIT_USAGE
-    })?;
-    substitute(NAME, Box::new(source), inputs, &mut extras.sources);
-    Ok(())
+    let built: Result<Box<dyn Source>, _> = if files.follow {
+        Tail::follow(&definition).map(|tail| Box::new(tail) as _)
+    } else {
+        File::build(&definition).map(|file| Box::new(file) as _)
+    };
+    match built {
+        Ok(source) => {
+            substitute(NAME, source, inputs, &mut extras.sources);
+            Ok(())
+        }
+        Err(error) => usage(&error.to_string()),
+    }
 }
 
 /// Puts a source that no URL can say in the place of a configured one.

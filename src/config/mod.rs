@@ -14,6 +14,7 @@ pub mod diagnostic;
 mod document;
 mod env;
 mod interpolate;
+mod keeping;
 mod keys;
 mod merge;
 mod odd;

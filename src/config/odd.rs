@@ -91,7 +91,7 @@ fn whole(route: &RouteConfig) -> Place {
 }
 
 /// Sources that cannot be told what became of their events.
-const NEVER_TOLD: [&str; 6] = ["stdin", "exec", "fifo", "unix", "tcp", "file"];
+const NEVER_TOLD: [&str; 5] = ["stdin", "exec", "fifo", "unix", "tcp"];
 /// Sinks that hand events over without hearing that they arrived.
 const HANDED_OVER: [&str; 5] = ["stdout", "stderr", "exec", "unix", "tcp"];
 
@@ -115,7 +115,7 @@ pub fn losses(config: &Config) -> Vec<Diagnostic> {
         untold.map(|names| {
             note(
                 format!("a crash of tflog can lose what it has read from {names} and not yet delivered"),
-                "these sources hear of no delivery; `http` does",
+                "these sources hear of no delivery; `http` and `file` do",
             )
         }),
         over.map(|names| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::buffer::left_behind;
 use super::diagnostic::Diagnostic;
 use super::registry::{self, Reach};
-use super::{Config, Expected, RouteConfig, SinkConfig, WhenFull, odd, passing};
+use super::{Config, Expected, RouteConfig, SinkConfig, WhenFull, keeping, odd, passing};
 use crate::component::{ByteSize, Definition};
 use crate::event::{Needs, Path};
 use crate::parse::Formats;
@@ -417,7 +417,7 @@ impl Planner<'_> {
         for source in &config.sources {
             let built = match given.remove(&source.name) {
                 Some(built) => Ok(built),
-                None => registry::source(&with_line_max(config, &source.definition), self.world),
+                None => keeping::source(self, source, &with_line_max(config, &source.definition)),
             };
             let formats = Formats::build(&source.parse.value, &self.needs, |needs| {
                 Box::new(Json::build(needs))

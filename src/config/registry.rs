@@ -21,21 +21,27 @@ pub(super) enum Reach {
     Requests,
 }
 
-const SOURCES: [(&str, BuildSource); 8] = [
+const SOURCES: [(&str, BuildSource); 10] = [
+    (source::docker::NAME, |d, _| {
+        Ok(Box::new(source::docker::build(d)?))
+    }),
     (source::Exec::NAME, |d, _| {
         Ok(Box::new(source::Exec::build(d)?))
     }),
     (source::Fifo::NAME, |d, _| {
         Ok(Box::new(source::Fifo::build(d)?))
     }),
-    (source::File::NAME, |d, _| {
-        Ok(Box::new(source::File::build(d)?))
+    (source::Tail::NAME, |d, _| {
+        Ok(Box::new(source::Tail::build(d)?))
     }),
     (source::Generate::NAME, |d, _| {
         Ok(Box::new(source::Generate::build(d)?))
     }),
     (source::Http::NAME, |d, w| {
         Ok(Box::new(source::Http::build(d, w)?))
+    }),
+    (source::kubernetes::NAME, |d, _| {
+        Ok(Box::new(source::kubernetes::build(d)?))
     }),
     (source::Stdin::NAME, |d, _| {
         Ok(Box::new(source::Stdin::build(d)?))

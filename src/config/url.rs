@@ -64,8 +64,7 @@ fn split_scheme(text: &str) -> Option<(&str, usize)> {
         return Some((scheme, scheme.len() + 1));
     }
     let word = text.split('?').next().unwrap_or(text);
-    let bare = SCHEMES.iter().any(|s| s.bare && s.name == word)
-        || ["kubernetes", "docker", "journald"].contains(&word);
+    let bare = SCHEMES.iter().any(|s| s.bare && s.name == word) || word == "journald";
     bare.then_some((word, word.len()))
 }
 

@@ -25,6 +25,8 @@ pub struct Monitor {
     buffer_bytes: Vec<u64>,
     required: Vec<bool>,
     watched: Vec<Watched>,
+    /// By source, as far as they have some.
+    gauges: Vec<Option<Arc<dyn Gauges>>>,
     series: Vec<Arc<Series>>,
     /// Connections that tflog's own listener turned away.
     refused: AtomicU64,
@@ -51,6 +53,7 @@ impl Monitor {
             buffer_bytes: plan.sinks.iter().map(|s| s.quota.bytes_max).collect(),
             required: plan.sinks.iter().map(|s| s.required).collect(),
             watched: Vec::new(),
+            gauges: plan.sources.iter().map(|s| s.source.gauges()).collect(),
             series: plan.with.series.clone(),
             refused: AtomicU64::new(0),
             stopping,
@@ -119,9 +122,17 @@ impl Monitor {
             &self.sinks,
             &self.buffer_bytes,
         );
+        let of_sources = self.sources.iter().zip(&self.gauges);
+        let of_sources: Vec<_> = of_sources
+            .filter_map(|(labels, gauges)| Some((labels, gauges.clone()?)))
+            .collect();
         let series = self.series.iter().map(|series| &**series);
         let listener = render_listener(self.refused.load(Ordering::Relaxed));
-        ledger + &listener + &render_gauges(&gauges) + &render_series(series)
+        ledger
+            + &listener
+            + &render_gauges("source", &of_sources)
+            + &render_gauges("sink", &gauges)
+            + &render_series(series)
     }
 
     /// Why tflog cannot take events now; empty if it can.

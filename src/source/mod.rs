@@ -13,13 +13,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+pub mod docker;
 pub mod exec;
 pub mod fifo;
 pub mod file;
 pub mod generate;
 mod hold;
 pub mod http;
+pub mod kubernetes;
 mod listen;
 mod outlet;
 mod pump;
@@ -27,6 +30,7 @@ pub mod replay;
 mod socket;
 pub mod stdin;
 mod stop;
+pub mod tail;
 pub mod tcp;
 pub mod unix;
 
@@ -35,6 +39,8 @@ mod record;
 
 use crate::component::ByteSize;
 use crate::event::Pool;
+use crate::seam::StateDirectory;
+use crate::telemetry::Gauges;
 
 pub use exec::{Child, Exec};
 pub use fifo::Fifo;
@@ -46,6 +52,7 @@ pub use outlet::{Inlet, Notice, Outlet};
 pub use replay::Replay;
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
+pub use tail::Tail;
 pub use tcp::Tcp;
 pub use unix::Unix;
 
@@ -83,6 +90,24 @@ pub trait Source: Send {
 
     /// Its part of tflog's own listener, if that is where its events come in.
     fn mount(&self) -> Option<http::Mount> {
+        None
+    }
+
+    /// Whether it keeps positions between runs: then it must be told where.
+    fn keeps_state(&self) -> bool {
+        false
+    }
+
+    /// Tells it where positions are kept.
+    fn keep(&mut self, _state: StateDirectory) {}
+
+    /// How far it has read, if what it reads has an end.
+    fn extent(&self) -> Option<Arc<tail::Extent>> {
+        None
+    }
+
+    /// Numbers that it keeps of itself.
+    fn gauges(&self) -> Option<Arc<dyn Gauges>> {
         None
     }
 

@@ -10,13 +10,15 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{Inlet, Notice, Outlet, SourceError};
 use crate::component::Definition;
-use crate::event::{Batch, Stream};
+use crate::event::{Batch, Stream, Tally};
 use crate::seam::World;
 
 /// What one batch was.
 pub(super) struct Recorded {
     pub(super) stream: Arc<Stream>,
     pub(super) position: u64,
+    /// Where each row began in a marked chunk's input.
+    pub(super) positions: Vec<u64>,
     pub(super) text: Vec<u8>,
     pub(super) ends: Vec<u32>,
     pub(super) truncated: Vec<u32>,
@@ -32,6 +34,8 @@ pub(super) struct Recorder {
     gate: Semaphore,
     idle: AtomicBool,
     closed: AtomicBool,
+    /// Whether batches are given up.
+    failing: AtomicBool,
 }
 
 impl Recorder {
@@ -50,6 +54,7 @@ impl Recorder {
             gate: Semaphore::new(0),
             idle: AtomicBool::new(true),
             closed: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
         })
     }
 
@@ -59,6 +64,10 @@ impl Recorder {
 
     pub(super) fn set_idle(&self, idle: bool) {
         self.idle.store(idle, Ordering::SeqCst);
+    }
+
+    pub(super) fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::SeqCst);
     }
 
     pub(super) fn close(&self) {
@@ -138,15 +147,26 @@ impl Inlet for Recorder {
             if self.closed.load(Ordering::SeqCst) {
                 return Err(SourceError::Closed);
             }
+            let mut batch = batch;
+            let waiter = batch.take_waiter();
             let rows = batch.rows();
             self.batches.lock().expect("not poisoned").push(Recorded {
                 stream: batch.stream.clone(),
                 position: batch.position,
+                positions: (0..rows).map(|row| batch.row_position(row)).collect(),
                 text: batch.text().to_vec(),
                 ends: batch.ends().to_vec(),
                 truncated: batch.truncated().to_vec(),
                 pinned_bytes: batch.pinned_bytes(),
             });
+            if let Some(waiter) = waiter {
+                let fails = self.failing.load(Ordering::SeqCst);
+                waiter.settled(Tally {
+                    accepted: if fails { 0 } else { rows as u64 },
+                    returned: if fails { rows as u64 } else { 0 },
+                    ..Tally::default()
+                });
+            }
             self.lines.send_modify(|lines| *lines += rows);
             Ok(())
         })

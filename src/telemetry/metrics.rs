@@ -18,7 +18,7 @@ pub struct Labels {
     pub scheme: String,
 }
 
-/// A number that a sink's client library keeps of itself.
+/// A number that a component keeps of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge {
     /// The metric's whole name.
@@ -29,16 +29,20 @@ pub struct Gauge {
     pub value: u64,
 }
 
-/// Numbers that a sink's client library keeps of itself; always the same ones.
+/// Numbers that a component keeps of itself; always the same ones.
 pub trait Gauges: Send + Sync {
     /// Their values now.
     fn read(&self) -> Vec<Gauge>;
 }
 
-/// Renders the numbers of the sinks that have some, each metric's together.
+/// Renders the numbers of the components of a kind that have some, each metric's
+/// together.
 #[must_use]
-pub fn render_gauges(gauges: &[(&Labels, Arc<dyn Gauges>)]) -> String {
-    let read: Vec<_> = gauges.iter().map(|(l, g)| (sink(l), g.read())).collect();
+pub fn render_gauges(kind: &str, gauges: &[(&Labels, Arc<dyn Gauges>)]) -> String {
+    let read: Vec<_> = gauges
+        .iter()
+        .map(|(labels, gauges)| (component(labels, kind), gauges.read()))
+        .collect();
     let mut page = Page::default();
     let mut seen = Vec::new();
     for gauge in read.iter().flat_map(|(_, gauges)| gauges) {

@@ -33,4 +33,7 @@ mod scripted;
 mod shutdown;
 mod spool;
 mod state;
+mod tail;
+mod tail_containers;
+mod tail_torture;
 mod transforms;

@@ -103,7 +103,7 @@ fn every_source_of_lines_joins_them() {
         let output = String::from_utf8(pipe(arguments, b"")).unwrap();
         output.lines().count()
     };
-    let file = format!("file://{}?multiline=auto", path("java.log"));
+    let file = format!("file://{}?multiline=auto&once=true", path("java.log"));
     assert_eq!(count(&["--from", &file, "-o", "json"]), 3);
     assert_eq!(
         count(&["--multiline", "auto", "-o", "json", &path("java.log")]),

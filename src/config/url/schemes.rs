@@ -69,7 +69,7 @@ const fn scheme(name: &'static str, shape: Shape, source: bool, sink: bool) -> S
     }
 }
 
-pub(super) const SCHEMES: [Scheme; 15] = [
+pub(super) const SCHEMES: [Scheme; 17] = [
     scheme("stdin", Shape::Nothing, true, false),
     scheme("stdout", Shape::Nothing, false, true),
     scheme("stderr", Shape::Nothing, false, true),
@@ -79,6 +79,8 @@ pub(super) const SCHEMES: [Scheme; 15] = [
     scheme("tcp", Shape::Address, true, true),
     scheme("file", Shape::Path, true, true),
     scheme("generate", Shape::Nothing, true, false),
+    scheme("kubernetes", Shape::Nothing, true, false),
+    scheme("docker", Shape::Nothing, true, false),
     scheme("http", Shape::Web, true, true).with_tls(),
     scheme("https", Shape::Web, false, true),
     scheme("kafka", Shape::Address, false, true).with_tls(),
@@ -88,12 +90,10 @@ pub(super) const SCHEMES: [Scheme; 15] = [
 ];
 
 /// Schemes that are planned, so that their error is not "unknown".
-pub(super) const LATER: [&str; 17] = [
+pub(super) const LATER: [&str; 15] = [
     "unixgram",
     "udp",
     "syslog",
-    "kubernetes",
-    "docker",
     "journald",
     "forward",
     "loki",

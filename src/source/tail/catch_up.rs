@@ -1,0 +1,347 @@
+//! What a file was before it was truncated or rotated away, found again beside
+//! it: a copy, another name, compressed or not.
+//!
+//! Only names that go on from the file's own, in the same directory, are
+//! compared: `app.log.1`, `app.log-20260101.gz`, `app-20260101.log` belong to
+//! `app.log`. Another log that begins with the very lines of this one must not
+//! pass for a copy of it: while tflog runs, a copy is believed once its original
+//! has been truncated, and read from its start if it was not.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
+use tokio::time::Instant;
+
+use super::entry::{Entry, Input};
+use super::find::or_here;
+use super::identity::{Identity, PRINT_BYTES, Print, beginning};
+use super::settle::Progress;
+use super::store::Saved;
+use super::table::{From, open};
+use super::tailer::Tailer;
+
+/// How long a copy may take from its beginning to the truncation.
+const COPY_WAIT: Duration = Duration::from_secs(5);
+/// How long what a file was is remembered: compressing follows soon.
+const PAST_WAIT: Duration = Duration::from_mins(1);
+
+/// Days for which a file is remembered that is no longer there: its disk may be
+/// away.
+const FORGET_DAYS: u64 = 2;
+
+/// What a file was before it was truncated.
+pub(super) struct Past {
+    path: PathBuf,
+    print: Print,
+    /// How far it had been read.
+    read: u64,
+    id: u128,
+    progress: Arc<Progress>,
+    ended: Instant,
+}
+
+/// What may be the copy of a file that is about to be truncated.
+pub(super) struct Suspect {
+    path: PathBuf,
+    since: Instant,
+}
+
+impl Past {
+    pub(super) fn of(entry: &Entry) -> Past {
+        Past {
+            path: entry.path.clone(),
+            print: entry.print,
+            read: entry.read,
+            id: entry.stream.origin,
+            progress: entry.progress.clone(),
+            ended: Instant::now(),
+        }
+    }
+
+    pub(super) fn is_recent(&self) -> bool {
+        self.ended.elapsed() < PAST_WAIT
+    }
+}
+
+/// Whether a name is one that rotation gives to `original` in its directory.
+fn goes_on_from(path: &Path, original: &Path) -> bool {
+    if path.parent() != original.parent() || path == original {
+        return false;
+    }
+    let (Some(name), Some(original)) = (path.file_name(), original.file_name()) else {
+        return false;
+    };
+    let (name, original) = (name.as_bytes(), original.as_bytes());
+    let separated = |rest: &[u8]| matches!(rest.first(), Some(b'.' | b'-' | b'_'));
+    if name.strip_prefix(original).is_some_and(separated) {
+        return true;
+    }
+    // The ending may have stayed behind: app-20260101.log.
+    let Some(dot) = memchr::memrchr(b'.', original).filter(|dot| *dot > 0) else {
+        return false;
+    };
+    let (stem, ending) = original.split_at(dot);
+    let name = name.strip_suffix(b".gz").unwrap_or(name);
+    let between = name
+        .strip_prefix(stem)
+        .and_then(|rest| rest.strip_suffix(ending));
+    between.is_some_and(|between| separated(between) && between.iter().any(u8::is_ascii_digit))
+}
+
+impl Tailer {
+    /// Whether a new file may be a copy: then it waits for what happens to its
+    /// original.
+    pub(super) fn is_suspect(&mut self, path: &Path, file: &File, metadata: &Metadata) -> bool {
+        if let Some(known) = self.suspects.iter().find(|suspect| suspect.path == path) {
+            return known.since.elapsed() < COPY_WAIT;
+        }
+        if self.past_of(path, file).is_some() {
+            self.suspects.push(Suspect {
+                path: path.to_path_buf(),
+                since: Instant::now(),
+            });
+            return true;
+        }
+        let original = self.entries.values().find(|entry| {
+            entry.gone.is_none()
+                && goes_on_from(path, &entry.path)
+                && may_be_copy(file, metadata.len(), entry)
+        });
+        if original.is_none() {
+            return false;
+        }
+        self.suspects.push(Suspect {
+            path: path.to_path_buf(),
+            since: Instant::now(),
+        });
+        true
+    }
+
+    /// What a file beside a truncated one was the copy of.
+    fn past_of(&self, path: &Path, file: &File) -> Option<usize> {
+        self.past.iter().position(|past| {
+            goes_on_from(path, &past.path)
+                && past.print.bytes > 0
+                && past.print.matches(file).unwrap_or(false)
+        })
+    }
+
+    /// Reads copies whose originals have been truncated from where those had
+    /// been read, and others from their start once they have waited.
+    pub(super) fn settle_suspects(&mut self) {
+        let suspects = std::mem::take(&mut self.suspects);
+        let mut late = Vec::new();
+        for suspect in suspects {
+            let Ok((file, metadata)) = open(&suspect.path) else {
+                continue;
+            };
+            if self.by_identity.contains_key(&Identity::of(&metadata)) {
+                continue;
+            }
+            if let Some(place) = self.past_of(&suspect.path, &file) {
+                let past = self.past.swap_remove(place);
+                let Some(meta) = (self.settings.describe)(&suspect.path) else {
+                    continue;
+                };
+                // A copy that is shorter was made before the last of it was read.
+                let offset = past.read.min(metadata.len());
+                self.leaving.retain(|leaving| leaving.id != past.id);
+                let from = From {
+                    id: past.id,
+                    offset,
+                    progress: Some(past.progress),
+                };
+                self.add(suspect.path, &metadata, meta, Input::Plain(file), from);
+            } else if suspect.since.elapsed() < COPY_WAIT {
+                self.suspects.push(suspect);
+            } else {
+                late.push(suspect);
+            }
+        }
+        for suspect in late {
+            let path = suspect.path.clone();
+            // Known as one that has waited, for as long as it is looked at.
+            self.suspects.push(suspect);
+            self.found(path.clone());
+            self.suspects.retain(|suspect| suspect.path != path);
+        }
+    }
+
+    /// Whether a file is the rest of one that was kept and is no longer what it
+    /// was; then it is read from there.
+    pub(super) fn is_rest_of_orphan(&mut self, path: &Path) -> bool {
+        let found = self.orphans.iter().find_map(|(id, kept)| {
+            goes_on_from(path, &kept.path).then(|| rest_of(path, kept).map(|r| (*id, r)))?
+        });
+        let Some((id, (input, metadata))) = found else {
+            return false;
+        };
+        self.read_rest(path, id, input, &metadata)
+    }
+
+    /// Looks for what became of files that were kept and have not been found,
+    /// beside where they were. Those of which there is nothing may be there
+    /// again before long.
+    pub(super) fn catch_up(&mut self) {
+        let mut names: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+        let orphans: Vec<(u128, Saved)> = self.orphans.clone().into_iter().collect();
+        for (id, kept) in orphans {
+            let directory = kept.path.parent().unwrap_or(Path::new("")).to_path_buf();
+            let beside = names
+                .entry(directory)
+                .or_insert_with_key(|directory| list(directory));
+            // It may have had another name already when it was kept, or a link may
+            // lead elsewhere now.
+            let own = std::iter::once(&kept.path).chain(&kept.real);
+            let same = beside.iter().filter(|path| goes_on_from(path, &kept.path));
+            let found = own.chain(same).find_map(|path| {
+                let (input, metadata) = rest_of(path, &kept)?;
+                Some((path.clone(), input, metadata))
+            });
+            let is_read = found
+                .is_some_and(|(path, input, metadata)| self.read_rest(&path, id, input, &metadata));
+            if is_read {
+                continue;
+            }
+            if self.today > kept.seen + FORGET_DAYS
+                // Its inode is another file's now.
+                || self.by_identity.contains_key(&kept.identity)
+            {
+                self.orphans.remove(&id);
+                if let Some(store) = &mut self.store {
+                    store.remove(id);
+                }
+            } else {
+                tracing::info!(
+                    "{}: {} is not there: it was read up to byte {}",
+                    self.settings.name,
+                    kept.path.display(),
+                    kept.offset
+                );
+            }
+        }
+    }
+
+    fn read_rest(&mut self, path: &Path, id: u128, input: Input, metadata: &Metadata) -> bool {
+        let Some(kept) = self.orphans.remove(&id) else {
+            return false;
+        };
+        if self.by_identity.contains_key(&Identity::of(metadata)) {
+            return false;
+        }
+        // It is read as the file that it was.
+        let Some(meta) = (self.settings.describe)(&kept.path) else {
+            return false;
+        };
+        tracing::debug!(from = kept.offset, path = %path.display(), "rotated while tflog was down");
+        let from = From::offset(id, kept.offset);
+        self.add(path.to_path_buf(), metadata, meta, input, from);
+        if let Some(&key) = self.by_path.get(path)
+            && !self.settings.finder.means(path)
+        {
+            self.lost_name(key);
+        }
+        true
+    }
+}
+
+/// A file's content behind what was read of a kept one, if it begins as that
+/// did.
+fn rest_of(path: &Path, kept: &Saved) -> Option<(Input, Metadata)> {
+    let (file, metadata) = open(path).ok()?;
+    if !metadata.is_file() {
+        return None;
+    }
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        let mut bytes = Vec::with_capacity(PRINT_BYTES);
+        let limit = kept.print.bytes as u64;
+        let decoder = MultiGzDecoder::new(&file);
+        decoder.take(limit).read_to_end(&mut bytes).ok()?;
+        if kept.print.bytes == 0 || Print::of(&bytes) != kept.print {
+            return None;
+        }
+        let (file, metadata) = open(path).ok()?;
+        return Some((Input::gzip(file, kept.offset).ok()?, metadata));
+    }
+    let same = Identity::of(&metadata) == kept.identity || kept.print.bytes > 0;
+    let fits = same && metadata.len() >= kept.offset && kept.print.matches(&file).ok()?;
+    fits.then_some((Input::Plain(file), metadata))
+}
+
+/// Whether a file, perhaps still being written, begins as a known one does.
+fn may_be_copy(file: &File, size: u64, original: &Entry) -> bool {
+    let print = original.print;
+    if size >= print.bytes as u64 {
+        return print.bytes > 0 && print.matches(file).unwrap_or(false);
+    }
+    let alike = || -> io::Result<bool> {
+        let (other, _) = open(&original.path)?;
+        let (mut one, mut two) = ([0; PRINT_BYTES], [0; PRINT_BYTES]);
+        let bytes = PRINT_BYTES.min(size as usize);
+        let one = beginning(file, &mut one[..bytes])?;
+        Ok(beginning(&other, &mut two[..bytes])? == one)
+    };
+    alike().unwrap_or(false)
+}
+
+/// The paths of a file's directory, whose names go on from its own.
+pub(super) fn beside(path: &Path) -> Vec<PathBuf> {
+    let mut paths = list(path.parent().unwrap_or(Path::new("")));
+    paths.retain(|other| goes_on_from(other, path));
+    paths
+}
+
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(or_here(directory)).into_iter().flatten();
+    let mut paths: Vec<_> = entries
+        .flatten()
+        .map(|e| directory.join(e.file_name()))
+        .collect();
+    paths.sort_unstable();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_names_go_on_from_their_own() {
+        let goes = |name: &str, original: &str| {
+            goes_on_from(&Path::new("/a").join(name), &Path::new("/a").join(original))
+        };
+        for name in [
+            "app.log.1",
+            "app.log.1.gz",
+            "app.log-20260101",
+            "app.log.2026-01-01-00",
+            "app-20260101.log",
+            "app-20260101.log.gz",
+            "app.1.log",
+        ] {
+            assert!(goes(name, "app.log"), "{name}");
+        }
+        for name in [
+            "app.log",
+            "app.logs",
+            "app2.log",
+            "app-debug.log",
+            "other.log",
+            "app10.log",
+        ] {
+            assert!(!goes(name, "app.log"), "{name}");
+        }
+        assert!(!goes("worker-10.log", "worker-1.log"));
+        assert!(goes("0.log.20260101-000000.gz", "0.log"));
+        assert!(!goes_on_from(
+            Path::new("/b/app.log.1"),
+            Path::new("/a/app.log")
+        ));
+    }
+}

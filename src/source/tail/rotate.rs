@@ -1,0 +1,221 @@
+//! What becomes of files that are renamed, removed, truncated or written anew.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::catch_up::{Past, beside};
+use super::entry::{Entry, Input};
+use super::identity::{Identity, Print};
+use super::store::Saved;
+use super::table::From;
+use super::tailer::{Leaving, Tailer};
+use crate::source::SourceError;
+
+/// How long a file that lost its name must rest before its descriptor is let
+/// go: programs go on writing to it until they open the new one.
+const ROTATE_WAIT: Duration = Duration::from_secs(5);
+/// How long after that it is still looked at, if it has another name.
+const GONE_WAIT: Duration = Duration::from_mins(10);
+
+impl Tailer {
+    /// A file is no longer where it was.
+    pub(super) fn lost_name(&mut self, key: usize) {
+        if let Some(entry) = self.entries.get(&key)
+            && self.by_path.get(&entry.path) == Some(&key)
+        {
+            self.by_path.remove(&entry.path);
+        }
+        self.mark_gone(key);
+    }
+
+    pub(super) fn mark_gone(&mut self, key: usize) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if entry.gone.is_none() {
+            entry.gone = Some(entry.path.clone());
+            entry.grown = Instant::now();
+            entry.follow_name();
+            self.enqueue(key);
+        }
+    }
+
+    /// Files that lost their names: the new ones in their places may come later,
+    /// and those that rest are let go.
+    pub(super) async fn see_to_gone(&mut self) -> Result<(), SourceError> {
+        let gone = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.gone.is_some());
+        let keys: Vec<usize> = gone.map(|(key, _)| *key).collect();
+        for key in keys {
+            let Some(entry) = self.entries.get_mut(&key) else {
+                continue;
+            };
+            let rests = entry.grown.elapsed();
+            let was = entry.gone.clone().unwrap_or_default();
+            if rests < ROTATE_WAIT {
+                self.enqueue(key);
+                if !self.by_path.contains_key(&was) && self.settings.finder.means(&was) {
+                    self.found(was);
+                }
+            } else if entry.queued {
+                // Its turn says whether it still grows.
+            } else if entry.input.is_some() {
+                let wholly = entry.is_unlinked();
+                self.retire(key, wholly).await?;
+            } else {
+                match entry.size_now() {
+                    Some(size) if size != entry.read => self.enqueue(key),
+                    Some(_) if rests < GONE_WAIT => {}
+                    _ => self.forget(key),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the last line of a file, and lets go of its descriptor, or of all
+    /// that is known of it.
+    pub(super) async fn retire(&mut self, key: usize, wholly: bool) -> Result<(), SourceError> {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.finish(&self.outlet).await?;
+        }
+        self.close(key);
+        if wholly {
+            self.forget(key);
+        }
+        Ok(())
+    }
+
+    /// Knows a file no longer; its batches may still be on their way.
+    pub(super) fn forget(&mut self, key: usize) {
+        self.close(key);
+        let Some(entry) = self.entries.remove(&key) else {
+            return;
+        };
+        if self.by_identity.get(&entry.identity) == Some(&key) {
+            self.by_identity.remove(&entry.identity);
+        }
+        if self.by_path.get(&entry.path) == Some(&key) {
+            self.by_path.remove(&entry.path);
+        }
+        if let Some(watch) = entry.watch {
+            self.watch.forget_file(watch);
+        }
+        self.leaving.push(Leaving {
+            id: entry.stream.origin,
+            progress: entry.progress,
+        });
+        self.note_moved();
+    }
+
+    /// A file was truncated or written anew: what it was is over.
+    pub(super) async fn begin_anew(&mut self, key: usize) -> Result<(), SourceError> {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return Ok(());
+        };
+        entry.finish(&self.outlet).await?;
+        let past = Past::of(entry);
+        let (path, gone, input) = (entry.path.clone(), entry.gone.clone(), entry.input.take());
+        let meta = entry.stream.meta.clone();
+        if input.is_some() {
+            self.open_files -= 1;
+        }
+        self.forget(key);
+        self.past.push(past);
+        let Some(Input::Plain(file)) = input else {
+            return Ok(());
+        };
+        let metadata = match file.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                self.refuse(&path, &error);
+                return Ok(());
+            }
+        };
+        let from = From::offset(self.outlet.world.random.u128(), 0);
+        let there = self.by_path.get(&path).copied();
+        self.add(path.clone(), &metadata, meta, Input::Plain(file), from);
+        if gone.is_some()
+            && let Some(key) = self.by_path.remove(&path)
+        {
+            // The name may be another file's by now.
+            self.by_path.extend(there.map(|there| (path, there)));
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.gone = gone;
+            }
+        }
+        self.settle_suspects();
+        Ok(())
+    }
+
+    /// More of the beginning is known.
+    pub(super) fn grow_print(&mut self, key: usize) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if let Some(Input::Plain(file)) = &entry.input
+            && let Ok(print) = Print::before(file, entry.read)
+        {
+            entry.print = print;
+            let saved = entry.saved_on(self.today);
+            if let Some(store) = &mut self.store {
+                store.put(entry.stream.origin, saved);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// What is to be kept of it, on a day from 1970 on.
+    pub(super) fn saved_on(&self, day: u64) -> Saved {
+        Saved {
+            identity: self.identity,
+            print: self.print,
+            path: self.path.clone(),
+            real: self.real.clone(),
+            offset: self.saved,
+            seen: day,
+        }
+    }
+
+    /// Whether it can be opened again.
+    pub(super) fn may_close(&self) -> bool {
+        matches!(self.input, Some(Input::Plain(_))) && !self.unlinked && self.gone.is_none()
+    }
+
+    /// Whether it has no name any more.
+    fn is_unlinked(&self) -> bool {
+        match &self.input {
+            Some(Input::Plain(file)) => file.metadata().is_ok_and(|m| m.nlink() == 0),
+            _ => true,
+        }
+    }
+
+    /// The size of a file that is not open, if it is still there.
+    fn size_now(&self) -> Option<u64> {
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        (Identity::of(&metadata) == self.identity).then_some(metadata.len())
+    }
+
+    /// Learns the new name of a file that was renamed.
+    fn follow_name(&mut self) {
+        let is_it = |path: &PathBuf| {
+            std::fs::metadata(path).is_ok_and(|m| Identity::of(&m) == self.identity)
+        };
+        let path = if let Some(Input::Plain(file)) = &self.input {
+            let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+            std::fs::read_link(link).ok().filter(is_it)
+        } else {
+            beside(&self.path).into_iter().find(is_it)
+        };
+        if let Some(path) = path {
+            self.path = path;
+        }
+    }
+}

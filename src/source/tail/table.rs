@@ -1,0 +1,459 @@
+//! Which files there are, under which names, and which of them are open.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use rustix::fs::OFlags;
+
+use super::Start;
+use super::catch_up::Past;
+use super::entry::{Entry, Input};
+use super::find::{Place, Visit};
+use super::identity::{Identity, Print};
+use super::settle::Progress;
+use super::tailer::Tailer;
+use super::watch::{Hint, Watch};
+use crate::event::Stream;
+
+/// Where a file's reading begins.
+pub(super) struct From {
+    pub(super) id: u128,
+    pub(super) offset: u64,
+    /// Of what was read of it before, if that is still on its way.
+    pub(super) progress: Option<Arc<Progress>>,
+}
+
+impl From {
+    pub(super) fn offset(id: u128, offset: u64) -> From {
+        From {
+            id,
+            offset,
+            progress: None,
+        }
+    }
+}
+
+/// What visiting directories finds.
+struct Found<'a> {
+    watch: &'a mut Watch,
+    files: Vec<PathBuf>,
+    refused: Vec<(PathBuf, io::Error)>,
+}
+
+impl Visit for Found<'_> {
+    fn directory(&mut self, path: &Path, place: Place) {
+        self.watch.directory(path, place);
+    }
+
+    fn file(&mut self, path: PathBuf) {
+        self.files.push(path);
+    }
+
+    fn refused(&mut self, path: &Path, error: &io::Error) {
+        let error = io::Error::new(error.kind(), error.to_string());
+        self.refused.push((path.to_path_buf(), error));
+    }
+}
+
+/// Opens a file to be read. A FIFO in its place does not block.
+pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
+}
+
+impl Tailer {
+    /// Visits with `visit`; the files that were found.
+    fn visit(&mut self, visit: impl FnOnce(&super::find::Finder, &mut Found)) -> Vec<PathBuf> {
+        let mut found = Found {
+            watch: &mut self.watch,
+            files: Vec::new(),
+            refused: Vec::new(),
+        };
+        visit(&self.settings.finder, &mut found);
+        let Found { files, refused, .. } = found;
+        for (path, error) in refused {
+            self.refuse(&path, &error);
+        }
+        files
+    }
+
+    /// Says once why a path cannot be looked at.
+    pub(super) fn refuse(&mut self, path: &Path, error: &io::Error) {
+        if self.refused.insert(path.to_path_buf()) {
+            let (name, path) = (&self.settings.name, path.display());
+            tracing::warn!("{name}: {path}: cannot read: {error}; looking again now and then");
+        }
+    }
+
+    /// The first look: finds again what was kept.
+    pub(super) fn look_first(&mut self) {
+        self.looks += 1;
+        self.first = true;
+        let mut files = self.visit(|finder, found| finder.all(found));
+        // In the order of their names, so that files read once come in theirs.
+        files.sort_unstable();
+        if files.is_empty() && self.settings.once {
+            tracing::warn!("{}: no file is there", self.settings.name);
+        }
+        let is_kept = |path: &PathBuf| {
+            let opened = open(path);
+            opened.is_ok_and(|(file, metadata)| self.kept_as(&file, &metadata).is_some())
+        };
+        let (kept, new): (Vec<_>, Vec<_>) = files.into_iter().partition(is_kept);
+        for path in kept {
+            self.found(path);
+        }
+        // Others may be copies of those that were.
+        for path in new {
+            if !self.is_rest_of_orphan(&path) {
+                self.found(path);
+            }
+        }
+        self.catch_up();
+        self.first = false;
+    }
+
+    pub(super) fn look_at_all(&mut self) {
+        self.looks += 1;
+        for path in self.visit(|finder, found| finder.all(found)) {
+            self.found(path);
+        }
+        let unseen = self
+            .entries
+            .values()
+            .filter(|entry| entry.gone.is_none() && entry.seen != self.looks);
+        for path in unseen.map(|entry| entry.path.clone()).collect::<Vec<_>>() {
+            self.check_name(&path);
+        }
+    }
+
+    /// Looks where a hint says.
+    pub(super) fn heed(&mut self, hint: Hint) {
+        match hint {
+            Hint::Changed(key) => self.enqueue(key),
+            Hint::Moved(key) => {
+                self.enqueue(key);
+                let entry = self.entries.get(&key);
+                if let Some(path) = entry.map(|entry| entry.path.clone()) {
+                    self.check_name(&path);
+                }
+            }
+            Hint::Named {
+                directory,
+                places,
+                name,
+            } => {
+                let files = self.visit(|finder, found| {
+                    for place in places {
+                        finder.enter(&directory, place, &name, found);
+                    }
+                });
+                for path in files {
+                    self.found(path);
+                }
+                self.check_name(&directory.join(name));
+            }
+            Hint::Lost => {}
+        }
+    }
+
+    /// Whether the file of that name is still there under it.
+    fn check_name(&mut self, path: &Path) {
+        let Some(&key) = self.by_path.get(path) else {
+            return;
+        };
+        let identity = self.entries.get(&key).map(|entry| entry.identity);
+        match std::fs::metadata(path) {
+            Ok(metadata) if Some(Identity::of(&metadata)) == identity => {}
+            // It may be there, and nobody may look.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => self.refuse(path, &error),
+            _ => self.lost_name(key),
+        }
+    }
+
+    /// A file that is meant stands there, or something else does.
+    pub(super) fn found(&mut self, path: PathBuf) {
+        let metadata = match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            Ok(_) => return,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.refuse(&path, &error);
+                }
+                return;
+            }
+        };
+        let identity = Identity::of(&metadata);
+        if let Some(&key) = self.by_identity.get(&identity)
+            && !self.is_reused(key, &path, &metadata)
+        {
+            self.found_again(key, path, &metadata);
+            return;
+        }
+        if let Some(&key) = self.by_path.get(&path) {
+            self.lost_name(key);
+        }
+        self.found_new(path, &metadata);
+    }
+
+    /// Whether an inode that was known has been used for another file. It cannot
+    /// be while the file is open.
+    fn is_reused(&mut self, key: usize, path: &Path, metadata: &Metadata) -> bool {
+        let Some(entry) = self.entries.get(&key) else {
+            return true;
+        };
+        if entry.input.is_some() || entry.is_as_seen(metadata) {
+            return false;
+        }
+        let print = entry.print;
+        let same = metadata.len() >= entry.read
+            && open(path).is_ok_and(|(file, _)| print.matches(&file).unwrap_or(false));
+        if !same {
+            // Truncated, or another file in its place: it may have been copied.
+            let past = Past::of(entry);
+            self.past.push(past);
+            self.forget(key);
+        }
+        !same
+    }
+
+    /// A file that is known, perhaps under a new name.
+    fn found_again(&mut self, key: usize, path: PathBuf, metadata: &Metadata) {
+        let looks = self.looks;
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        entry.seen = looks;
+        if metadata.len() != entry.read || !entry.is_as_seen(metadata) {
+            entry.size = metadata.len();
+            self.enqueue(key);
+        }
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if entry.path == path && entry.gone.is_none() {
+            return;
+        }
+        // Of several names the first is it, as long as it is one.
+        let is_still = |path: &Path, identity| {
+            std::fs::metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == identity)
+        };
+        if entry.gone.is_none() && is_still(&entry.path, entry.identity) {
+            return;
+        }
+        let before = std::mem::replace(&mut entry.path, path.clone());
+        entry.gone = None;
+        let saved = entry.saved_on(self.today);
+        let id = entry.stream.origin;
+        if self.by_path.get(&before) == Some(&key) {
+            self.by_path.remove(&before);
+        }
+        let other = self.by_path.insert(path, key);
+        if let Some(other) = other.filter(|other| *other != key) {
+            self.mark_gone(other);
+        }
+        if let Some(store) = &mut self.store {
+            store.put(id, saved);
+        }
+    }
+
+    /// A file that is not known.
+    fn found_new(&mut self, path: PathBuf, metadata: &Metadata) {
+        let old = self.settings.ignore_older.is_some_and(|age| {
+            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            modified.elapsed().is_ok_and(|since| since > age)
+        });
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let compressed = matches!(ending, Some("gz" | "zst"));
+        // Followed, they are what rotation made of what was read.
+        let readable = !compressed || (self.settings.once && ending == Some("gz"));
+        if old || !readable {
+            return;
+        }
+        let Some(meta) = (self.settings.describe)(&path) else {
+            return;
+        };
+        let (file, metadata) = match open(&path) {
+            Ok((file, metadata)) if metadata.is_file() => (file, metadata),
+            Ok(_) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.refuse(&path, &error),
+        };
+        self.refused.remove(&path);
+        if self.by_identity.contains_key(&Identity::of(&metadata)) {
+            // Another file than a moment ago: the next look sees to it.
+            return;
+        }
+        if !self.first && self.is_suspect(&path, &file, &metadata) {
+            return;
+        }
+        let (id, offset) = self.resumption(&path, &file, &metadata);
+        let input = if compressed {
+            Input::gzip(file, offset)
+        } else {
+            Ok(Input::Plain(file))
+        };
+        match input {
+            Ok(input) => {
+                let from = From::offset(id, offset);
+                self.add(path, &metadata, meta, input, from);
+            }
+            Err(error) => self.refuse(&path, &error),
+        }
+    }
+
+    /// As which kept file one is known, and up to where that was read. One that was
+    /// truncated meanwhile is another: what it was may be beside it.
+    fn kept_as(&self, file: &File, metadata: &Metadata) -> Option<(u128, u64)> {
+        let ids = self.kept.get(&Identity::of(metadata))?.iter();
+        let kept = ids.filter_map(|id| Some((*id, self.orphans.get(id)?)));
+        let kept = kept.filter(|(_, kept)| {
+            metadata.len() >= kept.offset && kept.print.matches(file).unwrap_or(false)
+        });
+        let best = kept.max_by_key(|(_, kept)| kept.print.bytes);
+        best.map(|(id, kept)| (id, kept.offset))
+    }
+
+    /// The id of a file's events, and where to begin.
+    fn resumption(&mut self, path: &Path, file: &File, metadata: &Metadata) -> (u128, u64) {
+        if let Some((id, offset)) = self.kept_as(file, metadata) {
+            self.orphans.remove(&id);
+            return (id, offset);
+        }
+        let fresh = self.outlet.world.random.u128();
+        let first = self.first && self.store.as_ref().is_none_or(|store| store.is_new);
+        if first && self.settings.start == Start::End {
+            tracing::debug!(path = %path.display(), "begins at its end");
+            return (fresh, metadata.len());
+        }
+        (fresh, 0)
+    }
+
+    /// Begins to read a file.
+    pub(super) fn add(
+        &mut self,
+        path: PathBuf,
+        metadata: &Metadata,
+        meta: super::Meta,
+        input: Input,
+        from: From,
+    ) {
+        let stream = Arc::new(Stream {
+            source: self.outlet.source,
+            origin: from.id,
+            meta,
+        });
+        let progress = from.progress;
+        let progress = progress.unwrap_or_else(|| Progress::new(from.offset, self.open.clone()));
+        let framer = self.settings.framer.clone();
+        let mut entry = Entry::new(
+            path.clone(),
+            metadata,
+            stream,
+            framer,
+            progress,
+            from.offset,
+        );
+        entry.seen = self.looks;
+        let is_real = |real: &PathBuf| *real != path;
+        entry.real = std::fs::canonicalize(&path).ok().filter(is_real);
+        let bytes = metadata.len().saturating_sub(from.offset);
+        self.extent.bytes_total.fetch_add(bytes, Ordering::Relaxed);
+        let key = self.next_key;
+        self.next_key += 1;
+        if let Input::Plain(file) = &input {
+            entry.print = Print::before(file, metadata.len()).unwrap_or_default();
+            entry.watch = self.watch.file(file, key);
+        }
+        if let Some(store) = &mut self.store {
+            store.put(from.id, entry.saved_on(self.today));
+            self.unsaved = true;
+        }
+        self.by_identity.insert(entry.identity, key);
+        self.by_path.insert(path, key);
+        self.entries.insert(key, entry);
+        self.set_input(key, input);
+        self.enqueue(key);
+    }
+
+    /// Keeps a file open, and another one not, where there are too many.
+    fn set_input(&mut self, key: usize, input: Input) {
+        // Those with a turn ahead only where all have one.
+        for idle_only in [true, false] {
+            for _ in 0..self.opened.len() {
+                if self.open_files < self.settings.open_max {
+                    break;
+                }
+                let Some(other) = self.opened.pop_front() else {
+                    break;
+                };
+                match self.entries.get(&other) {
+                    None => {}
+                    Some(entry) if entry.input.is_none() => {}
+                    Some(entry) if entry.may_close() && !(idle_only && entry.queued) => {
+                        self.close(other);
+                    }
+                    Some(_) => self.opened.push_back(other),
+                }
+            }
+        }
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.input.replace(input).is_none()
+        {
+            self.open_files += 1;
+            self.opened.push_back(key);
+        }
+    }
+
+    pub(super) fn close(&mut self, key: usize) {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.input.take().is_some()
+        {
+            self.open_files -= 1;
+            if self.opened.len() > 2 * self.settings.open_max {
+                let entries = &self.entries;
+                let is_open = |key: &usize| entries.get(key).is_some_and(|e| e.input.is_some());
+                self.opened.retain(is_open);
+            }
+        }
+    }
+
+    /// Opens a file again that was closed; false if it cannot be read.
+    pub(super) fn ensure_open(&mut self, key: usize) -> bool {
+        let Some(entry) = self.entries.get(&key) else {
+            return false;
+        };
+        if entry.input.is_some() {
+            return true;
+        }
+        let (path, identity) = (entry.path.clone(), entry.identity);
+        match open(&path) {
+            Ok((file, metadata)) if Identity::of(&metadata) == identity => {
+                self.set_input(key, Input::Plain(file));
+                true
+            }
+            Ok(_) => {
+                self.lost_name(key);
+                false
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.lost_name(key);
+                false
+            }
+            Err(error) => {
+                self.refuse(&path, &error);
+                false
+            }
+        }
+    }
+}
