@@ -21,6 +21,16 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    fn pop(&mut self) -> Option<(Share, Demand)> {
+        #[cfg(test)]
+        if crate::seam::mutant::Mutant::Reordered.is_on() {
+            return self.shares.pop_back();
+        }
+        self.shares.pop_front()
+    }
+}
+
 impl Memory {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -41,7 +51,7 @@ impl Memory {
     /// The oldest share, if there is one now.
     #[must_use]
     pub fn try_pop(&self) -> Option<(Share, Demand)> {
-        self.lock().shares.pop_front()
+        self.lock().pop()
     }
 
     /// The oldest share, waiting for one; `None` once closed and empty. One
@@ -50,7 +60,7 @@ impl Memory {
         loop {
             {
                 let mut queue = self.lock();
-                if let Some(oldest) = queue.shares.pop_front() {
+                if let Some(oldest) = queue.pop() {
                     return Some(oldest);
                 }
                 if queue.closed {

@@ -310,6 +310,11 @@ impl Ack {
     /// than that.
     #[must_use]
     pub fn dead_letter(mut self) -> Ack {
+        #[cfg(test)]
+        if crate::seam::mutant::Mutant::DeadLetterEarly.is_on() {
+            self.settle(Outcome::DeadLettered);
+            return Ack::none();
+        }
         self.floor = self.floor.max(Outcome::DeadLettered);
         self
     }
@@ -327,6 +332,10 @@ impl Ack {
         if outcome != Outcome::Delivered || self.floor < Outcome::Delivered {
             let mut ends = tracker.ends.lock().unwrap_or_else(PoisonError::into_inner);
             ends.push((outcome, rows));
+        }
+        #[cfg(test)]
+        if crate::seam::mutant::Mutant::SettledTwice.is_on() {
+            tracker.release();
         }
         tracker.release();
     }

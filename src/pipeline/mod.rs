@@ -19,6 +19,8 @@ mod feed;
 mod lanes;
 mod monitor;
 mod router;
+#[cfg(test)]
+mod simulation;
 mod spool;
 mod start;
 mod with;

@@ -5,6 +5,8 @@
 //! module reads a clock, opens a file or a socket, or spawns.
 
 mod disk;
+#[cfg(test)]
+pub(crate) mod mutant;
 mod network;
 mod spawn;
 mod state;
@@ -16,7 +18,7 @@ pub use disk::{Disk, DiskFault, DiskFile, DiskLock, DiskRoot, FaultyDisk, RealDi
 pub use network::{
     Address, Connection, Listener, MemoryNetwork, Network, NetworkFuture, RealNetwork,
 };
-pub use spawn::{Spawn, Stage};
+pub use spawn::{Spawn, Spawner, Stage};
 pub use state::{StateDirectory, StateError, StateLock};
 pub use time::{Clock, Random};
 

@@ -1,8 +1,10 @@
 //! Where stages run: threads of their own, or tasks of one thread.
 
+use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
@@ -16,6 +18,14 @@ pub enum Spawn {
     Threads(Handle),
     /// Everything as tasks of the current runtime: for simulation.
     Inline,
+    /// Whoever runs them: for simulation too.
+    By(Arc<dyn Spawner>),
+}
+
+/// Runs stages and tasks in an order of its own, on the current runtime.
+pub trait Spawner: fmt::Debug + Send + Sync {
+    /// Starts one.
+    fn spawn(&self, run: Pin<Box<dyn Future<Output = ()> + Send>>);
 }
 
 /// A running stage; resolves to its result, or `None` if it panicked.
@@ -33,6 +43,10 @@ impl Spawn {
             Spawn::Inline => {
                 tokio::spawn(async move { done.send(run.await) });
             }
+            Spawn::By(spawner) => spawner.spawn(Box::pin(async move {
+                // As below.
+                let _ = done.send(run.await);
+            })),
             Spawn::Threads(handle) => {
                 let handle = handle.clone();
                 // The kernel shows 15 bytes of a thread's name.
@@ -53,9 +67,10 @@ impl Spawn {
     /// Starts a task that only waits on timers and sockets.
     pub fn task(&self, run: impl Future<Output = ()> + Send + 'static) {
         match self {
-            Spawn::Inline => tokio::spawn(run),
-            Spawn::Threads(handle) => handle.spawn(run),
-        };
+            Spawn::Inline => drop(tokio::spawn(run)),
+            Spawn::By(spawner) => spawner.spawn(Box::pin(run)),
+            Spawn::Threads(handle) => drop(handle.spawn(run)),
+        }
     }
 }
 

@@ -243,19 +243,20 @@ impl Snapshot {
         }
         for (owner, with) in self.lists() {
             if !with.balances() {
-                broken.push(format!("{owner}: its list does not balance: {with:?}"));
+                let (kind, at) = owner;
+                broken.push(format!("{kind} {at}: its list does not balance: {with:?}"));
             }
         }
         broken
     }
 
     /// The terms of every `with` list, and whose it is.
-    fn lists(&self) -> impl Iterator<Item = (String, &WithTerms)> {
+    fn lists(&self) -> impl Iterator<Item = ((&'static str, usize), &WithTerms)> {
         let sources = self.sources.iter().map(|s| ("source", &s.with)).enumerate();
         let routes = self.routes.iter().map(|r| ("route", &r.with)).enumerate();
         let sinks = self.sinks.iter().map(|k| ("sink", &k.with)).enumerate();
         let all = sources.chain(routes).chain(sinks);
-        all.map(|(at, (kind, with))| (format!("{kind} {at}"), with))
+        all.map(|(at, (kind, with))| ((kind, at), with))
     }
 
     /// As [`Snapshot::violations`], and nothing may be on its way any more, but
@@ -270,7 +271,10 @@ impl Snapshot {
         }
         for (owner, with) in self.lists() {
             if with.held != 0 {
-                broken.push(format!("{owner}: its list still holds events: {with:?}"));
+                let (kind, at) = owner;
+                broken.push(format!(
+                    "{kind} {at}: its list still holds events: {with:?}"
+                ));
             }
         }
         for (i, k) in self.sinks.iter().enumerate() {

@@ -16,6 +16,8 @@ use super::work::{Held, Work, shifted};
 use super::{Ended, Feed, LoadLimits, Status};
 use crate::event::{Batch, Outcome, Rows, Share};
 use crate::seam::Random;
+#[cfg(test)]
+use crate::seam::mutant::Mutant;
 use crate::sink::{Partial, Sink, SinkError, SinkFuture, Written};
 use crate::telemetry::{Demand, Ledger, Passing, Sent};
 
@@ -179,6 +181,11 @@ impl<F: Feed> Delivery<F> {
             }
             Err(SinkError::Retry { message, after }) => {
                 let pause = self.failed(work, &message, after);
+                #[cfg(test)]
+                if Mutant::GivesUp.is_on() && work.failures > 4 {
+                    self.delivered(work, Written::default());
+                    return Ok(Next::Settled);
+                }
                 if !self.is_poisoned(work) {
                     Next::Again(pause)
                 } else if work.load.events > 1 {
@@ -264,6 +271,8 @@ impl<F: Feed> Delivery<F> {
         } = partial;
         let (items, reasons): (Vec<u32>, Vec<String>) = rejected.into_iter().unzip();
         let mut refused = work.take(&items);
+        #[cfg(test)]
+        let retry = [retry, Vec::new()][usize::from(Mutant::PartialTaken.is_on())].clone();
         let again = work.take(&shifted(&retry, &items));
         let mut delivered = std::mem::replace(work, again);
         // A reply that took nothing is no sign that the far end is well.
@@ -304,6 +313,8 @@ impl<F: Feed> Delivery<F> {
         self.warn(message);
         let backoff = BACKOFF_MIN.saturating_mul(1 << work.failures.min(16));
         let backoff = (backoff / 2).min(BACKOFF_MAX);
+        #[cfg(test)]
+        let after = after.filter(|_| !Mutant::PauseIgnored.is_on());
         after.map_or_else(|| self.jitter(backoff), |after| after.min(PAUSE_MAX))
     }
 
@@ -451,6 +462,7 @@ impl<F: Feed> Delivery<F> {
         }
         let end = Instant::now() + pause;
         tokio::select! {
+            biased;
             () = sleep_until(end) => Ok(()),
             () = self.passed() => Err(Ended::CutOff),
         }

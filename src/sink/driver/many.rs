@@ -116,7 +116,13 @@ impl<F: Feed> Driver<F> {
                         gathering.push(share, demand, &delivery);
                     }
                     Some((share, demand)) => delivery.refuse(share, demand, ended),
-                    None => closed = true,
+                    None => {
+                        closed = true;
+                        #[cfg(test)]
+                        if crate::seam::mutant::Mutant::UnflushedAtEnd.is_on() {
+                            gathering = Gathering::default();
+                        }
+                    }
                 },
                 reason = changed(&mut away) => delivery.set_away(reason.as_deref()),
                 () = delivery.status.turns(!diverts), if delivery.fallback.is_some() && !in_flight.is_empty() => {}

@@ -35,6 +35,8 @@ impl Work {
     pub(super) fn push(&mut self, share: Share, demand: Demand) {
         self.load.wait |= share.ack.is_awaited();
         self.urgent |= share.ack.is_urgent();
+        #[cfg(test)]
+        let share = settled_early(share);
         self.push_part(
             Part {
                 batch: share.batch,
@@ -120,6 +122,15 @@ impl Work {
 pub(super) fn shifted(items: &[u32], gone: &[u32]) -> Vec<u32> {
     let before = |item: u32| gone.partition_point(|&g| g < item) as u32;
     items.iter().map(|&item| item - before(item)).collect()
+}
+
+#[cfg(test)]
+fn settled_early(mut share: Share) -> Share {
+    if crate::seam::mutant::Mutant::EarlyAck.is_on() {
+        let ack = std::mem::replace(&mut share.ack, Ack::none());
+        ack.settle(crate::event::Outcome::Delivered);
+    }
+    share
 }
 
 #[cfg(test)]

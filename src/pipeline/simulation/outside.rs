@@ -1,0 +1,304 @@
+//! What is outside of the process and outlives it: the events that producers
+//! have, what they were told, what far ends have, and what was seen to be wrong.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::dice::Dice;
+use super::far::Far;
+use super::faults::{Fault, Hits, Mood};
+use super::model::{LEVELS, SERVICES, Traits};
+use super::topology::Topology;
+use crate::event::{Settled, Tally};
+
+/// Events that are refused wherever a far end is strict, of a hundred.
+const POISON_PERCENT: u64 = 4;
+/// Events that make every load with them fail as long as there are faults.
+const TOXIC_PERCENT: u64 = 1;
+
+/// Shared by all that plays a part. One thread: the lock is never waited for.
+#[derive(Clone)]
+pub(super) struct Outside(Arc<Mutex<State>>);
+
+pub(super) struct State {
+    pub(super) dice: Dice,
+    pub(super) topology: Arc<Topology>,
+    pub(super) events: Vec<Event>,
+    /// By sink.
+    pub(super) far: Vec<Far>,
+    /// By source: events to be sent again.
+    pub(super) again: Vec<VecDeque<usize>>,
+    /// What a source waits for in this life, by its number.
+    pub(super) batches: Vec<Sent>,
+    pub(super) hits: Hits,
+    /// What must not be, in words.
+    pub(super) wrong: Vec<String>,
+    /// Whether the process lives: a dead one can neither send nor hear.
+    pub(super) alive: bool,
+    /// When everything goes well again, in this life.
+    pub(super) heals_at: Instant,
+    pub(super) now: Counts,
+    trace: Option<Vec<String>>,
+}
+
+/// Counts of this life that the ledger must agree with.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// By source: events sent.
+    pub(super) sent: Vec<u64>,
+    pub(super) stopped: bool,
+    /// A source has panicked or failed, a reader has gone away.
+    pub(super) failed: u64,
+    pub(super) closed: bool,
+}
+
+/// One event, and everything that happened to it.
+pub(super) struct Event {
+    pub(super) source: usize,
+    pub(super) traits: Traits,
+    /// Its line, without the newline.
+    pub(super) text: String,
+    pub(super) poison: bool,
+    pub(super) toxic: bool,
+    /// Times that it was sent, in all and in this life.
+    pub(super) sends: u32,
+    pub(super) sends_now: u32,
+    /// Times that its source heard that it is kept.
+    pub(super) acks: u32,
+    /// By the sink that it is for.
+    pub(super) copies: Vec<Option<Copy>>,
+}
+
+/// One event's copy for one sink.
+pub(super) struct Copy {
+    pub(super) route: usize,
+    pub(super) may_miss: bool,
+    /// Times that the far end took it that it is for.
+    pub(super) taken: u32,
+    /// Of these, those that nobody told the pipeline about.
+    pub(super) untold: u32,
+    /// How it ended, in all and in this life.
+    pub(super) ends: Ends,
+    pub(super) ends_now: Ends,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ends {
+    /// Confirmed by the sink or its fallback.
+    pub(super) confirmed: u32,
+    /// Confirmed by a dead-letter sink.
+    pub(super) dead: u32,
+    /// Refused where nobody wants it then.
+    pub(super) refused: u32,
+}
+
+impl Ends {
+    pub(super) fn kept(&self) -> u32 {
+        self.confirmed + self.dead
+    }
+
+    pub(super) fn all(&self) -> u32 {
+        self.kept() + self.refused
+    }
+}
+
+/// A batch that its source waits for.
+pub(super) struct Sent {
+    pub(super) source: usize,
+    pub(super) events: Vec<usize>,
+    /// Whether its end was told.
+    pub(super) told: bool,
+    /// Whether the source still listens.
+    pub(super) heard: bool,
+}
+
+impl Outside {
+    pub(super) fn new(dice: &Dice, traced: bool) -> Outside {
+        let topology = Arc::new(Topology::new(dice));
+        let state = State {
+            dice: dice.other(),
+            events: Vec::new(),
+            far: topology.sinks.iter().map(|_| Far::new()).collect(),
+            again: vec![VecDeque::new(); topology.sources.len()],
+            batches: Vec::new(),
+            hits: Hits::default(),
+            wrong: Vec::new(),
+            alive: false,
+            heals_at: Instant::now(),
+            now: Counts::default(),
+            trace: traced.then(Vec::new),
+            topology,
+        };
+        Outside(Arc::new(Mutex::new(state)))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic is a fault here like any other.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who hears of the end of a batch.
+    pub(super) fn waiter(&self, batch: usize) -> Arc<dyn Settled> {
+        let outside = self.clone();
+        Arc::new(Waiter { outside, batch })
+    }
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outside")
+    }
+}
+
+impl State {
+    /// Begins a life of the process, which has faults for so long.
+    pub(super) fn begin(&mut self, faults: Option<Duration>) {
+        self.alive = true;
+        self.heals_at = Instant::now() + faults.unwrap_or_default();
+        self.batches.clear();
+        self.now = Counts {
+            sent: vec![0; self.topology.sources.len()],
+            ..Counts::default()
+        };
+        for far in &mut self.far {
+            far.begin(faults.map(|_| Mood::new(&self.dice)).unwrap_or_default());
+        }
+        for event in &mut self.events {
+            event.sends_now = 0;
+            for copy in event.copies.iter_mut().flatten() {
+                copy.ends_now = Ends::default();
+            }
+        }
+        self.again_all();
+    }
+
+    /// What was sent, is not kept and has a source that remembers it is sent again.
+    fn again_all(&mut self) {
+        self.again.iter_mut().for_each(VecDeque::clear);
+        for (number, event) in self.events.iter().enumerate() {
+            if self.topology.waits(event.source) && event.acks == 0 {
+                self.again[event.source].push_back(number);
+            }
+        }
+    }
+
+    pub(super) fn is_faulty(&self) -> bool {
+        Instant::now() < self.heals_at
+    }
+
+    /// One more event of a source.
+    pub(super) fn event(&mut self, source: usize) -> usize {
+        let number = self.events.len();
+        let traits = Traits::new(&self.dice);
+        let pad = "x".repeat(self.dice.time(1, 300).as_millis() as usize);
+        let text = format!(
+            "{{\"k\":{number},\"level\":\"{}\",\"service\":\"{}\",\"n\":{},\"message\":\"{pad}\"}}",
+            LEVELS[traits.level], SERVICES[traits.service], traits.n
+        );
+        let copies = self.topology.copies(source, &traits);
+        let copies = copies.into_iter().map(|meant| {
+            meant.map(|meant| Copy {
+                route: meant.route,
+                may_miss: meant.may_miss,
+                taken: 0,
+                untold: 0,
+                ends: Ends::default(),
+                ends_now: Ends::default(),
+            })
+        });
+        self.events.push(Event {
+            source,
+            traits,
+            text,
+            poison: self.dice.chance(POISON_PERCENT),
+            toxic: self.dice.chance(TOXIC_PERCENT),
+            sends: 0,
+            sends_now: 0,
+            acks: 0,
+            copies: copies.collect(),
+        });
+        number
+    }
+
+    pub(super) fn hit(&mut self, fault: Fault) {
+        self.hits.count(fault);
+    }
+
+    /// Notes what must not be.
+    pub(super) fn wrong(&mut self, what: String) {
+        self.note(|| format!("WRONG: {what}"));
+        // The first few say it all.
+        if self.wrong.len() < 5 {
+            self.wrong.push(what);
+        }
+    }
+
+    /// Notes what happens, for people.
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(what());
+        }
+    }
+
+    /// What was noted.
+    pub(super) fn trace(&self) -> &[String] {
+        self.trace.as_deref().unwrap_or_default()
+    }
+
+    /// A batch has ended.
+    fn settled(&mut self, batch: usize, tally: Tally) {
+        if !self.alive {
+            return;
+        }
+        self.note(|| format!("batch {batch} ends: {tally:?}"));
+        if std::mem::replace(&mut self.batches[batch].told, true) {
+            return self.wrong(format!("the end of batch {batch} was told twice"));
+        }
+        let source = self.batches[batch].source;
+        let events = self.batches[batch].events.clone();
+        if !tally.is_kept() {
+            // A reader that went away does not come back in this life.
+            if self.batches[batch].heard && tally.closed == 0 {
+                self.again[source].extend(events);
+            }
+            return;
+        }
+        for number in events {
+            self.events[number].acks += u32::from(self.batches[batch].heard);
+            self.check_kept(batch, number);
+        }
+    }
+
+    /// Every required copy of an event that is acknowledged must be there now.
+    fn check_kept(&mut self, batch: usize, number: usize) {
+        let topology = self.topology.clone();
+        let event = &self.events[number];
+        for (sink, copy) in event.copies.iter().enumerate() {
+            let Some(copy) = copy else { continue };
+            let counts = topology.sinks[sink].required && !copy.may_miss;
+            if counts && copy.ends.kept() == 0 {
+                let name = &topology.sinks[sink].name;
+                let what = format!(
+                    "event {number} is acknowledged with batch {batch}, but {name} does not have it"
+                );
+                return self.wrong(what);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Waiter {
+    outside: Outside,
+    batch: usize,
+}
+
+impl Settled for Waiter {
+    fn settled(&self, tally: Tally) {
+        self.outside.lock().settled(self.batch, tally);
+    }
+}

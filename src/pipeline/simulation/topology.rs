@@ -1,0 +1,384 @@
+//! A pipeline by chance: sources, routes, `with` lists and sinks, as the config
+//! that a user would write, and what that config means, said a second time.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::model::{Edit, Rule};
+use crate::config::plan::{Extras, build};
+use crate::config::{Config, Input, Inputs, load};
+use crate::pipeline::Plan;
+use crate::seam::World;
+use crate::sink::driver::LoadLimits;
+use crate::sink::{Concurrency, Sink};
+use crate::source::Source;
+
+/// How a source learns of the end of what it sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hearing {
+    /// It waits for its batches and sends again what comes back.
+    Waits,
+    /// It only feels backpressure.
+    Deaf,
+}
+
+#[derive(Debug)]
+pub(super) struct SourceSpec {
+    pub(super) name: String,
+    pub(super) hearing: Hearing,
+    parse: &'static str,
+    pub(super) with: Vec<Edit>,
+}
+
+#[derive(Debug)]
+pub(super) struct RouteSpec {
+    /// None: all sources.
+    pub(super) from: Option<Vec<usize>>,
+    pub(super) when: Option<Rule>,
+    pub(super) unmatched: bool,
+    /// None: dropped.
+    pub(super) to: Vec<usize>,
+    pub(super) go_on: bool,
+    pub(super) with: Vec<Edit>,
+}
+
+#[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "as many things are so or not"
+)]
+pub(super) struct SinkSpec {
+    pub(super) name: String,
+    pub(super) required: bool,
+    when_full: &'static str,
+    /// Bytes of its buffer.
+    pub(super) memory: u64,
+    pub(super) concurrency: Concurrency,
+    pub(super) dead_letter: Option<usize>,
+    pub(super) fallback: Option<usize>,
+    pub(super) with: Vec<Edit>,
+    encode: &'static str,
+    limits: LoadLimits,
+    /// Whether its far end refuses poisoned events.
+    pub(super) strict: bool,
+    /// Whether its far end answers item by item.
+    pub(super) by_item: bool,
+    /// Whether its far end knows by its id an event that it has.
+    pub(super) knows_ids: bool,
+}
+
+impl SinkSpec {
+    pub(super) fn keeps_order(&self) -> bool {
+        self.concurrency == Concurrency::One
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Topology {
+    pub(super) sources: Vec<SourceSpec>,
+    pub(super) routes: Vec<RouteSpec>,
+    pub(super) sinks: Vec<SinkSpec>,
+    /// Of each sink, the one whose copies it takes: itself, or the one that it
+    /// stands in for.
+    pub(super) owners: Vec<usize>,
+    pub(super) grace: Duration,
+    config: Option<Config>,
+}
+
+impl Topology {
+    pub(super) fn new(dice: &Dice) -> Topology {
+        let mains = dice.between(1, 4) as usize;
+        let mut sinks: Vec<_> = (0..mains).map(|k| main_sink(dice, k)).collect();
+        let mut owners: Vec<_> = (0..mains).collect();
+        let dead = dice.chance(60).then(|| {
+            sinks.push(helper_sink(dice, "dead"));
+            owners.push(sinks.len() - 1);
+            sinks.len() - 1
+        });
+        if dice.chance(35) {
+            let mut spare = helper_sink(dice, "spare");
+            spare.strict = dice.chance(50);
+            spare.dead_letter = dead.filter(|_| dice.chance(60));
+            let of = dice.below(mains as u64) as usize;
+            sinks[of].fallback = Some(sinks.len());
+            sinks.push(spare);
+            owners.push(of);
+        }
+        for sink in &mut sinks[..mains] {
+            sink.dead_letter = dead.filter(|_| dice.chance(70));
+        }
+        lower(dice, &mut sinks);
+        let sources: Vec<_> = (0..dice.between(1, 3)).map(|s| source(dice, s)).collect();
+        let targets = mains + usize::from(dead.is_some() && dice.chance(15));
+        let routes = routes(dice, sources.len(), targets);
+        let mut topology = Topology {
+            sources,
+            routes,
+            sinks,
+            owners,
+            grace: dice.time(500, 25_000),
+            config: None,
+        };
+        topology.config = Some(topology.load());
+        topology
+    }
+
+    fn load(&self) -> Config {
+        let inputs = Inputs {
+            files: vec![Input::Text {
+                name: "simulation.yaml".to_owned(),
+                text: self.text(),
+            }],
+            ..Inputs::default()
+        };
+        let loaded = load(&inputs);
+        loaded
+            .unwrap_or_else(|errors| panic!("{errors:?}\n{}", self.text()))
+            .config
+    }
+
+    /// The plan, with these sources and sinks in the place of real ones.
+    pub(super) fn plan(
+        &self,
+        world: &World,
+        sources: Vec<Box<dyn Source>>,
+        sinks: Vec<Box<dyn Sink>>,
+    ) -> Plan {
+        let names = self.sources.iter().map(|source| source.name.clone());
+        let extras = Extras {
+            sources: names.zip(sources).collect::<HashMap<_, _>>(),
+            ..Extras::default()
+        };
+        let config = self.config.as_ref().expect("loaded when made");
+        let built = build(config, extras, world);
+        let mut plan = built
+            .unwrap_or_else(|errors| panic!("{errors:?}\n{}", self.text()))
+            .plan;
+        for ((planned, spec), sink) in plan.sinks.iter_mut().zip(&self.sinks).zip(sinks) {
+            planned.sink = sink;
+            planned.limits = spec.limits;
+        }
+        plan
+    }
+
+    /// The config as a user would write it.
+    pub(super) fn text(&self) -> String {
+        let mut out = format!("grace: {}ms\nsources:\n", self.grace.as_millis());
+        for source in &self.sources {
+            let SourceSpec { name, parse, .. } = source;
+            let with = with(&source.with);
+            let _ = writeln!(
+                out,
+                "  {name}: {{ url: 'generate:', parse: {parse}{with} }}"
+            );
+        }
+        out.push_str("routes:\n");
+        for (place, route) in self.routes.iter().enumerate() {
+            let _ = writeln!(out, "  - {{ name: r{place}{} }}", self.route(route));
+        }
+        out.push_str("sinks:\n");
+        for sink in &self.sinks {
+            let SinkSpec { name, encode, .. } = sink;
+            let _ = write!(
+                out,
+                "  {name}: {{ url: 'blackhole:', encode: {encode}, required: {}, when_full: {}, buffer: {{ memory: {} }}",
+                sink.required, sink.when_full, sink.memory
+            );
+            for (key, to) in [
+                ("dead_letter", sink.dead_letter),
+                ("fallback", sink.fallback),
+            ] {
+                if let Some(to) = to {
+                    let _ = write!(out, ", {key}: {}", self.sinks[to].name);
+                }
+            }
+            let SinkSpec {
+                concurrency,
+                limits,
+                ..
+            } = sink;
+            let _ = writeln!(
+                out,
+                "{} }} # {concurrency:?}, {} events or {:?} a load{}{}{}",
+                with(&sink.with),
+                limits.events_max,
+                limits.linger,
+                if sink.strict { ", strict" } else { "" },
+                if sink.by_item { ", by item" } else { "" },
+                if sink.knows_ids { ", knows ids" } else { "" },
+            );
+        }
+        out
+    }
+
+    fn route(&self, route: &RouteSpec) -> String {
+        let mut out = String::new();
+        if let Some(from) = &route.from {
+            let names: Vec<_> = from.iter().map(|&s| &*self.sources[s].name).collect();
+            let _ = write!(out, ", from: [{}]", names.join(", "));
+        }
+        if let Some(rule) = &route.when {
+            let _ = write!(out, ", when: '{}'", rule.text());
+        }
+        if route.unmatched {
+            out.push_str(", when: unmatched");
+        }
+        if route.to.is_empty() {
+            out.push_str(", drop: true");
+        } else {
+            let names: Vec<_> = route.to.iter().map(|&k| &*self.sinks[k].name).collect();
+            let _ = write!(out, ", to: [{}]", names.join(", "));
+        }
+        if route.go_on {
+            out.push_str(", continue: true");
+        }
+        out + &with(&route.with)
+    }
+}
+
+/// What only best-effort sinks pass on to may be best-effort too.
+fn lower(dice: &Dice, sinks: &mut [SinkSpec]) {
+    for place in (0..sinks.len()).rev() {
+        let mut feeders = sinks
+            .iter()
+            .filter(|sink| [sink.dead_letter, sink.fallback].contains(&Some(place)))
+            .peekable();
+        if feeders.peek().is_some() && feeders.all(|sink| !sink.required) && dice.chance(50) {
+            sinks[place].required = false;
+            sinks[place].when_full = dice.pick(&["drop_newest", "drop_oldest"]);
+        }
+    }
+}
+
+fn with(edits: &[Edit]) -> String {
+    if edits.is_empty() {
+        return String::new();
+    }
+    let items: Vec<_> = edits.iter().map(Edit::text).collect();
+    format!(", with: [{}]", items.join(", "))
+}
+
+fn source(dice: &Dice, place: u64) -> SourceSpec {
+    let with = match dice.below(12) {
+        0..2 => vec![Edit::Tag("src", None)],
+        2..4 => vec![Edit::Dedupe],
+        4 => vec![Edit::Sample],
+        _ => Vec::new(),
+    };
+    SourceSpec {
+        name: format!("s{place}"),
+        hearing: dice.pick(&[Hearing::Waits, Hearing::Waits, Hearing::Deaf]),
+        parse: if dice.chance(80) { "json" } else { "auto" },
+        with,
+    }
+}
+
+fn routes(dice: &Dice, sources: usize, targets: usize) -> Vec<RouteSpec> {
+    let mut routes = Vec::new();
+    for _ in 0..dice.below(4) {
+        let from = dice.chance(25).then(|| {
+            let first = dice.below(sources as u64) as usize;
+            (first..sources).collect()
+        });
+        let to = if dice.chance(20) {
+            Vec::new()
+        } else {
+            some_of(dice, targets)
+        };
+        routes.push(RouteSpec {
+            from,
+            when: Some(Rule::new(dice)),
+            unmatched: false,
+            go_on: !to.is_empty() && dice.chance(50),
+            with: if to.is_empty() {
+                Vec::new()
+            } else {
+                list(dice, "via")
+            },
+            to,
+        });
+    }
+    routes.push(RouteSpec {
+        from: None,
+        when: None,
+        unmatched: dice.chance(30),
+        to: if dice.chance(8) && !routes.is_empty() {
+            Vec::new()
+        } else {
+            some_of(dice, targets)
+        },
+        go_on: false,
+        with: Vec::new(),
+    });
+    routes
+}
+
+/// At least one of the first sinks.
+fn some_of(dice: &Dice, sinks: usize) -> Vec<usize> {
+    let one = dice.below(sinks as u64) as usize;
+    (0..sinks)
+        .filter(|&k| k == one || dice.chance(50))
+        .collect()
+}
+
+/// The list of a route or sink; `field` is what it sets, if it sets something.
+fn list(dice: &Dice, field: &'static str) -> Vec<Edit> {
+    match dice.below(16) {
+        0..3 => vec![Edit::Tag(field, None)],
+        3 => vec![Edit::Tag(field, Some(Rule::new(dice)))],
+        4 => vec![Edit::Sample],
+        5 => vec![Edit::Limit(dice.between(1, 20))],
+        6 => vec![Edit::Limit(dice.between(1, 20)), Edit::Tag(field, None)],
+        _ => Vec::new(),
+    }
+}
+
+fn main_sink(dice: &Dice, place: usize) -> SinkSpec {
+    let required = dice.chance(75);
+    SinkSpec {
+        name: format!("k{place}"),
+        required,
+        when_full: if required {
+            "block"
+        } else {
+            dice.pick(&["drop_newest", "drop_oldest"])
+        },
+        strict: dice.chance(60),
+        with: list(dice, "out"),
+        ..helper_sink(dice, "")
+    }
+}
+
+/// A sink that takes what others pass on.
+fn helper_sink(dice: &Dice, name: &str) -> SinkSpec {
+    let concurrency = match dice.below(4) {
+        0..2 => Concurrency::One,
+        2 => Concurrency::Fixed(dice.between(2, 4) as usize),
+        _ => Concurrency::Adaptive(dice.between(1, 6) as usize),
+    };
+    SinkSpec {
+        name: name.to_owned(),
+        required: true,
+        when_full: "block",
+        memory: 1 << dice.between(9, 15),
+        concurrency,
+        dead_letter: None,
+        fallback: None,
+        with: Vec::new(),
+        encode: dice.pick(&["json", "json", "raw"]),
+        limits: LoadLimits {
+            bytes_max: 1 << dice.between(9, 15),
+            events_max: dice.between(1, 24),
+            linger: if dice.chance(50) {
+                Duration::ZERO
+            } else {
+                dice.time(1, 2000)
+            },
+        },
+        strict: false,
+        by_item: dice.chance(50),
+        knows_ids: dice.chance(30),
+    }
+}
