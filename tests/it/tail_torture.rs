@@ -5,6 +5,7 @@
 //! second.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -68,7 +69,8 @@ impl Torture {
         }
         let mut text = String::new();
         for number in log.next..log.next + lines {
-            text.push_str(&format!("{} {number} {:=<40}\n", log.name, ""));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{} {number} {:=<40}", log.name, "");
         }
         log.next += lines;
         append(&log.path, &text);

@@ -20,9 +20,12 @@ struct Sent {
 }
 
 async fn replay(selection: Selection) -> Result<Sent, String> {
+    replay_to(&Recorder::new(), selection).await
+}
+
+async fn replay_to(recorder: &Arc<Recorder>, selection: Selection) -> Result<Sent, String> {
     let replay = Replay::open(selection)?;
     let (progress, marks) = (replay.progress(), replay.marks());
-    let recorder = Recorder::new();
     let (_stopper, stop) = Stop::new().expect("pipe");
     let outlet = recorder.outlet(World::simulated(Timestamp(0), 1));
     Box::new(replay).run(outlet, stop).await.expect("read");
@@ -115,8 +118,10 @@ async fn what_is_not_settled_is_sent_again() {
         marks: true,
         ..Selection::default()
     };
-    // The recorder drops batches: they are returned.
-    let sent = replay(selection.clone()).await.expect("opened");
+    let failing = Recorder::new();
+    failing.set_failing(true);
+    let sent = replay_to(&failing, selection.clone()).await;
+    let sent = sent.expect("opened");
     assert_eq!((sent.events.len(), sent.marks[0].offset()), (1, 0));
     assert_eq!(sent.marks[0].ended().returned, 1);
     sent.marks[0].save();

@@ -233,7 +233,8 @@ impl Model {
                     && let Ok(durable) = log.sync()
                 {
                     // Of what an earlier process appended nobody is told.
-                    for (_, key) in self.numbers.range(self.first..=durable.max(self.first - 1)) {
+                    let end = self.first.max(durable + 1);
+                    for (_, key) in self.numbers.range(self.first..end) {
                         self.records.get_mut(key).unwrap().acked = true;
                     }
                 }
