@@ -19,7 +19,7 @@ use crate::telemetry::{Demand, Entry, Ledger, Transfer};
 
 /// What a queued share costs beside what it pins: so that a flood of tiny
 /// batches is bounded too.
-const SHARE_OVERHEAD_BYTES: u64 = 512;
+pub(super) const SHARE_OVERHEAD_BYTES: u64 = 512;
 
 /// A sink as the routers see it.
 pub(super) struct Lane {

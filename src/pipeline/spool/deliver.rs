@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::router::SHARE_OVERHEAD_BYTES;
 use super::Spool;
 use crate::buffer::disk::{Entry, Read};
 use crate::event::{Outcome, Rows, Share};
@@ -69,7 +70,7 @@ impl Spool {
             self.next = entry.seq + 1;
             let demand = Demand {
                 events: batch.rows() as u64,
-                bytes: batch.pinned_bytes() as u64,
+                bytes: batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES,
             };
             self.ledger.load(self.sink, demand.bytes);
             let ack = self.settlements.ack(entry, batch.rows(), Rows::All);

@@ -139,7 +139,7 @@ impl Spool {
                 () = self.settlements.changed.notified() => self.touch(),
                 () = sleep_until(due), if self.due.is_some() => self.maintain(),
                 // Whoever would say so is gone: as good as said.
-                _ = finish.changed() => {}
+                told = finish.changed() => if told.is_err() { break },
             }
         }
         self.give_up_rest();
