@@ -22,7 +22,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server; `None` if it cannot run here and need not.
-    fn start(script: &'static str, environment: Vec<(&'static str, String)>) -> Option<Server> {
+    pub(crate) fn start(
+        script: &'static str,
+        environment: Vec<(&'static str, String)>,
+    ) -> Option<Server> {
         let address = match run(script, &["start"], &environment) {
             Ok(address) => address,
             Err(why) => {

@@ -177,19 +177,21 @@ fn elasticsearch_has_each_event_once() {
     }
 }
 
-/// A data stream takes it too.
+/// A data stream of the template that is deployed takes them with ECS's names.
 #[test]
 fn a_data_stream_has_each_event_once() {
     let Some(server) = OpenSearch::start() else {
         return;
     };
-    let template = br#"{"index_patterns":["logs-*"],"data_stream":{},"priority":200,"template":{"settings":{"number_of_replicas":0}}}"#;
-    let path = "/_index_template/logs";
+    let template = include_bytes!("../../deploy/opensearch/index-template.json");
+    let path = "/_index_template/tflog";
     let reply = search::call(server.address(), "PUT", path, "application/json", template);
     assert_eq!(reply.0, 200, "{}", reply.1);
-    all_are_found(&server, "opensearch://HOST/logs-app-default", |s| {
-        search::documents(s.address(), "logs-app-default")
-    });
+    all_are_found(
+        &server,
+        "opensearch://HOST/logs-app-default?encode=ecs",
+        |s| search::documents(s.address(), "logs-app-default"),
+    );
 }
 
 /// And so does what only speaks as they do.
