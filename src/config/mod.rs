@@ -32,6 +32,7 @@ mod url;
 mod verb_options;
 mod verbs;
 mod with;
+mod wrapped;
 
 use std::path::PathBuf;
 

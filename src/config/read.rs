@@ -13,7 +13,7 @@ use super::secret::Secrets;
 use super::url::{self, Side};
 use super::{
     Config, GRACE_DEFAULT, HttpConfig, Inputs, ListenerTls, MEMORY_DEFAULT, PARSE_DEFAULT,
-    RouteConfig, SinkConfig, SourceConfig, WhenFull,
+    RouteConfig, SinkConfig, SourceConfig, WhenFull, wrapped,
 };
 use crate::source::Generate;
 use crate::source::http::CONNECTIONS_PER_PEER;
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
             .and_then(|node| self.text("parse", &node));
         let with = self.with(shared.take("with"));
         let parse = flag("--parse", inputs.parse.as_ref()).or(parse);
-        Some(SourceConfig {
+        let mut source = SourceConfig {
             name: name.value.clone(),
             definition,
             parse: parse.unwrap_or_else(|| Spanned {
@@ -209,7 +209,9 @@ impl<'a> Reader<'a> {
             }),
             with,
             places,
-        })
+        };
+        wrapped::unwrap(&mut source);
+        Some(source)
     }
 
     fn sink(&mut self, name: &Spanned<String>, node: Node, inputs: &Inputs) -> Option<SinkConfig> {

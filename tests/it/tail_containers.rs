@@ -100,3 +100,49 @@ fn containers_of_docker_are_known_by_their_paths() {
     assert!(running.finish().0.success());
     assert!(got.len() == 1 && got[0].contains("hello"), "{got:?}");
 }
+
+/// What the runtime has wrapped is parsed as what it is, for rules too, with
+/// the runtime's time where it has none of its own.
+#[test]
+fn what_is_wrapped_is_parsed() {
+    let place = Place::new();
+    let config = format!(
+        "http: none:0\nstate: {0}/state\n\
+         sources:\n  pods: {{ url: kubernetes, directory: {0}/logs/pods }}\n  \
+         docker: {{ url: docker, directory: {0}/logs/docker }}\n\
+         routes:\n  - {{ when: 'level >= error and http.status == 503', to: bad }}\n  - {{ to: rest }}\n\
+         sinks: {{ bad: 'file://{0}/bad', rest: 'file://{0}/rest' }}\n",
+        place.directory.path().display()
+    );
+    std::fs::write(place.path("tflog.yaml"), config).unwrap();
+    for directory in ["pods/a_web_3/web", "docker/4f"] {
+        std::fs::create_dir_all(place.path("logs").join(directory)).unwrap();
+    }
+    let path = place.path("tflog.yaml");
+    let mut command = tflog(&["-c", path.to_str().unwrap()]);
+    let running = Running::start(command.stderr(Stdio::piped()));
+    let inside = r#"{"level":"error","msg":"boom","http":{"status":503}}"#;
+    let time = "2026-11-23T13:32:42.100Z";
+    place.append(
+        "logs/pods/a_web_3/web/0.log",
+        &format!("{time} stdout F {inside}\n{time} stderr F level=info msg=hello\n"),
+    );
+    let quoted = serde_json::to_string(&format!("{inside}\n")).unwrap();
+    place.append(
+        "logs/docker/4f/4f-json.log",
+        &format!("{{\"log\":{quoted},\"stream\":\"stdout\",\"time\":\"{time}\"}}\n"),
+    );
+    let (bad, rest) = wait_for("all events", || {
+        let (bad, rest) = (lines(&place.path("bad")), lines(&place.path("rest")));
+        (bad.len() + rest.len() == 3).then_some((bad, rest))
+    });
+    running.signal("TERM");
+    assert!(running.finish().0.success());
+    assert_eq!((bad.len(), rest.len()), (2, 1), "{bad:?} {rest:?}");
+    for line in &bad {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["msg"], "boom", "{event}");
+        let at = event.get("timestamp").or(event.get("time"));
+        assert_eq!(at.unwrap(), time, "{event}");
+    }
+}
