@@ -7,9 +7,9 @@ use crate::telemetry::{Demand, WhenFull};
 
 /// Shares that one sync is for at most: their sources wait for it.
 const GROUP_MAX: usize = 256;
-/// Of a best-effort sink, how many of the oldest shares make room before it is
-/// looked whether there is some: a look is a sync of what is settled.
-const EVICT_AT_ONCE: usize = 64;
+/// Of a best-effort sink, how many of the oldest shares make room for one: if
+/// these do not, the disk is not full for want of them.
+const EVICT_MAX: usize = 1024;
 
 impl Spool {
     /// Stores a share and what else waits, with one sync.
@@ -70,25 +70,25 @@ impl Spool {
     }
 
     /// For a best-effort sink that would rather lose the oldest: makes room and
-    /// appends, if that works.
+    /// appends, if that works. It does not while the sink has older shares in its
+    /// hands: the disk comes free from its oldest record on.
     fn make_room(&mut self, share: &Share) -> Option<Entry> {
         if self.when_full != WhenFull::DropOldest {
             return None;
         }
         // What was appended is older than what is to come.
         self.commit();
-        loop {
-            let evicted = (0..EVICT_AT_ONCE).take_while(|_| self.evict()).count();
-            if let Err(error) = self.log.maintain() {
-                self.say(&error.to_string());
+        for _ in 0..EVICT_MAX {
+            if self.ledger.is_sending(self.sink) || !self.evict() {
                 return None;
             }
             match self.try_append(share) {
                 Ok(entry) => return Some(entry),
-                Err(error) if !error.is_space() || evicted == 0 => return None,
-                Err(_) => {}
+                Err(error) if error.is_space() => {}
+                Err(_) => return None,
             }
         }
+        None
     }
 
     /// Lets go of the oldest share that the driver does not have; whether there

@@ -56,6 +56,12 @@ impl Ledger {
         self.lock().sinks[sink].stored_bytes < self.stored_bytes_max(sink)
     }
 
+    /// Whether the sink has copies in its hands.
+    #[must_use]
+    pub fn is_sending(&self, sink: usize) -> bool {
+        self.lock().sinks[sink].sending > 0
+    }
+
     /// Copies on disk are in memory too now.
     pub fn load(&self, sink: usize, bytes: u64) {
         let mut state = self.lock();
