@@ -354,7 +354,7 @@ impl Ledger {
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
             terms.free(demand.bytes);
-            if terms.disk.is_some() && outcome != Outcome::Closed {
+            if terms.disk.is_some() {
                 terms.queued_disk += demand.events;
             } else if returned {
                 terms.returned += demand.events;

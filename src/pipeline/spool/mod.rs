@@ -169,6 +169,15 @@ impl Spool {
         self.outbox.close();
         self.store_pending();
         self.commit();
+        self.give_up_late();
+    }
+
+    /// Once time is up, what finds no room on disk at once is given up: routers
+    /// may wait for the memory that it takes.
+    fn give_up_late(&mut self) {
+        if self.stopped && self.is_stuck() {
+            self.give_up_rest();
+        }
     }
 
     /// Something happened that the log is to be maintained for.

@@ -52,7 +52,7 @@ struct RecordEnd {
 impl Settled for RecordEnd {
     fn settled(&self, tally: Tally) {
         // Given up is not delivered: the record stays for the next run.
-        if tally.shutdown + tally.abandoned + tally.returned == 0 {
+        if tally.is_kept() {
             self.settlements.settle(self.entry);
         }
         self.settlements.changed.notify_one();

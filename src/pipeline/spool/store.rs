@@ -24,6 +24,7 @@ impl Spool {
             };
         }
         self.commit();
+        self.give_up_late();
         self.touch();
         self.show();
     }
