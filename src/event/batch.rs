@@ -404,10 +404,6 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        #[cfg(test)]
-        if crate::seam::mutant::Mutant::WaiterForgotten.is_on() {
-            self.waiter = None;
-        }
         if let Some(waiter) = self.waiter.take() {
             waiter.settled(Tally {
                 returned: self.rows() as u64,

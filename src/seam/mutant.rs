@@ -24,8 +24,6 @@ pub(crate) enum Mutant {
     Reordered,
     /// Buffers take what they have no room for.
     QuotaIgnored,
-    /// Nobody tells the source of a batch that is dropped on its way.
-    WaiterForgotten,
     /// The pause that a far end asks for is not kept.
     PauseIgnored,
     /// What gathers for a load when the queue ends is not sent.
@@ -33,7 +31,7 @@ pub(crate) enum Mutant {
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 12] = [
+    pub(crate) const ALL: [Mutant; 11] = [
         Mutant::EarlyAck,
         Mutant::LostRow,
         Mutant::SettledTwice,
@@ -43,7 +41,6 @@ impl Mutant {
         Mutant::GivesUp,
         Mutant::Reordered,
         Mutant::QuotaIgnored,
-        Mutant::WaiterForgotten,
         Mutant::PauseIgnored,
         Mutant::UnflushedAtEnd,
     ];
@@ -61,9 +58,4 @@ thread_local! {
 /// Puts a bug in the place of the one that was there, on this thread.
 pub(crate) fn set(mutant: Option<Mutant>) {
     NOW.set(mutant);
-}
-
-/// The bug that is there, on this thread.
-pub(crate) fn now() -> Option<Mutant> {
-    NOW.get()
 }

@@ -51,10 +51,20 @@ pub(super) enum Fault {
     SecondStop,
     /// The process dies between two steps.
     Crash,
+    /// So it does, and what was not synced is lost, or a part of it.
+    PowerLoss,
+    /// The process dies in the middle of a write, a sync or a start.
+    DiskStop,
+    /// A write, a sync or a change of names fails.
+    DiskFails,
+    /// The disk is full for a while.
+    DiskFull,
+    /// Writes are short for a while.
+    ShortWrites,
 }
 
 impl Fault {
-    pub(super) const ALL: [Fault; 23] = [
+    pub(super) const ALL: [Fault; 28] = [
         Fault::Retry,
         Fault::RetryAfter,
         Fault::Partial,
@@ -78,6 +88,11 @@ impl Fault {
         Fault::Stop,
         Fault::SecondStop,
         Fault::Crash,
+        Fault::PowerLoss,
+        Fault::DiskStop,
+        Fault::DiskFails,
+        Fault::DiskFull,
+        Fault::ShortWrites,
     ];
 
     /// Those of an attempt to deliver, which a sink's mood is made of.
@@ -138,6 +153,15 @@ impl Mood {
         Mood {
             kinds: kinds.collect(),
             percent: dice.pick(&[5, 20, 60, 90]),
+        }
+    }
+
+    /// That of a far end that is away nearly all the time, so that what is
+    /// acknowledged waits on disk.
+    pub(super) fn outage() -> Mood {
+        Mood {
+            kinds: vec![Fault::Hang, Fault::Down],
+            percent: 90,
         }
     }
 

@@ -103,7 +103,7 @@ impl Hand {
         Hand {
             outside: outside.clone(),
             state: Mutex::new(State {
-                dies_at: dies.then(|| dice.between(1, dice.pick(&[20, 200, 2000]))),
+                dies_at: dies.then(|| dice.between(1, dice.pick(&[50, 200, 500]))),
                 lazy: dice.chance(50).then(|| dice.below(stages) as usize),
                 dice: dice.other(),
                 steps: 0,
@@ -111,7 +111,9 @@ impl Hand {
             stages: Mutex::default(),
             ready: Arc::default(),
             ledger: OnceLock::new(),
-            bounds: bounds.map(|s| s.memory.max(SHARE_BYTES_MAX)).collect(),
+            bounds: bounds
+                .map(|s| s.memory.max(SHARE_BYTES_MAX) * (1 + u64::from(s.disk.is_some())))
+                .collect(),
             dead: Notify::new(),
         }
     }
@@ -122,7 +124,7 @@ impl Hand {
         drop(stages);
     }
 
-    fn dies(&self) {
+    pub(super) fn dies(&self) {
         self.outside.lock().alive = false;
         self.dead.notify_one();
     }
@@ -174,6 +176,15 @@ impl Hand {
         let polled = catch_unwind(AssertUnwindSafe(|| stage.as_mut().poll(&mut context)));
         if matches!(polled, Ok(Poll::Pending)) {
             lock(&self.stages)[at] = Some(stage);
+        }
+        let disk = self.outside.lock().disk.clone();
+        if disk.has_stopped() {
+            let mut outside = self.outside.lock();
+            outside.hit(Fault::DiskStop);
+            outside.note(|| "dies at its disk".to_owned());
+            drop(outside);
+            self.dies();
+            return false;
         }
         self.look();
         true

@@ -16,10 +16,10 @@ fn outside() -> (Outside, usize) {
         let mut state = outside.lock();
         let topology = state.topology.clone();
         // One plain way: nothing that edits or takes out.
-        if topology.loses() || !topology.waits(0) {
+        if topology.loses() || topology.has_disk() || !topology.waits(0) {
             continue;
         }
-        state.begin(Some(Duration::ZERO));
+        state.begin(Some(Duration::ZERO), false);
         state.event(0);
         state.events[0].sends = 1;
         state.events[0].sends_now = 1;

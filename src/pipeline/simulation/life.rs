@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::dice::Dice;
 use super::far::fakes;
@@ -13,7 +13,7 @@ use super::outside::Outside;
 use super::producer::Producer;
 use crate::event::Timestamp;
 use crate::pipeline::{Pipeline, Report};
-use crate::seam::{FaultyDisk, MemoryNetwork, Spawn, World};
+use crate::seam::{DiskFault, FaultyDisk, MemoryNetwork, Spawn, World};
 use crate::source::Source;
 use crate::telemetry::Snapshot;
 
@@ -35,6 +35,8 @@ pub(super) enum Ending {
     StoppedTwice,
     /// It dies between two steps.
     Crashed,
+    /// So it does, and takes with it what was not synced.
+    PowerLost,
 }
 
 impl Ending {
@@ -46,6 +48,8 @@ impl Ending {
             Ending::Stopped,
             Ending::StoppedTwice,
             Ending::Crashed,
+            Ending::PowerLost,
+            Ending::PowerLost,
         ])
     }
 }
@@ -63,10 +67,12 @@ pub(super) fn live(
         .start_paused(true)
         .build()
         .expect("a runtime of one thread");
-    let hand = Arc::new(Hand::new(outside, dice, ending == Ending::Crashed));
+    let dies = matches!(ending, Ending::Crashed | Ending::PowerLost);
+    let hand = Arc::new(Hand::new(outside, dice, dies));
     let report = runtime.block_on(async {
         let faults = faults.then(|| dice.time(0, FAULTS_MS_MAX));
-        outside.lock().begin(faults);
+        let outage = ending == Ending::PowerLost && dice.chance(70);
+        outside.lock().begin(faults, outage);
         outside
             .lock()
             .note(|| format!("a life that ends {ending:?}, with faults for {faults:?}"));
@@ -76,6 +82,7 @@ pub(super) fn live(
     outside.lock().alive = false;
     hand.clear();
     drop(runtime);
+    bury(outside, dice, ending, report.is_none());
     report.map(|report| {
         judge_failures(outside, &report);
         report.snapshot
@@ -88,10 +95,14 @@ async fn run(
     dice: &Dice,
     (ending, faults): (Ending, bool),
 ) -> Option<Report> {
+    if faults {
+        harm_disk(outside, dice, ending);
+    }
+    tokio::spawn(heal_disk(outside.clone()));
     tokio::spawn(Drive(hand.clone()));
     let world = World {
         spawn: Spawn::By(hand.clone()),
-        disk: Arc::new(FaultyDisk::default()),
+        disk: Arc::new(outside.lock().disk.clone()),
         network: Arc::new(MemoryNetwork::default()),
         ..World::simulated(START, dice.other().below(u64::MAX))
     };
@@ -102,9 +113,19 @@ async fn run(
     };
     let sources = (0..topology.sources.len()).map(source).collect();
     let plan = topology.plan(&world, sources, fakes(outside));
-    let pipeline = Pipeline::start(plan, &world)
-        .await
-        .expect("nothing is opened");
+    let pipeline = match Pipeline::start(plan, &world).await {
+        Ok(pipeline) => pipeline,
+        Err(error) => {
+            let mut state = outside.lock();
+            state.note(|| format!("it does not start: {error}"));
+            if !faults {
+                state.wrong(format!("it does not start: {error}"));
+            } else if state.disk.has_stopped() {
+                state.hit(Fault::DiskStop);
+            }
+            return None;
+        }
+    };
     let _ = hand.ledger.set(pipeline.ledger.clone());
     let control = pipeline.control();
     let monitor = pipeline.monitor();
@@ -145,6 +166,74 @@ async fn run(
         }
         () = interference => None,
     }
+}
+
+/// What may go wrong with the disk in this life.
+fn harm_disk(outside: &Outside, dice: &Dice, ending: Ending) {
+    let mut state = outside.lock();
+    if !state.topology.has_disk() {
+        return;
+    }
+    let disk = state.disk.clone();
+    let first = disk.operations() + 1;
+    let fault = match dice.below(8) {
+        0..2 => {
+            for _ in 0..dice.between(1, 3) {
+                let fault = dice.pick(&[DiskFault::Io, DiskFault::NoSpace]);
+                disk.fault_at(first + dice.below(60), fault);
+            }
+            Fault::DiskFails
+        }
+        2 => {
+            disk.set_room(Some(dice.below(16_000) as usize));
+            Fault::DiskFull
+        }
+        3 => {
+            disk.set_write_bytes_max(dice.between(1, 300) as usize);
+            Fault::ShortWrites
+        }
+        4..6 if matches!(ending, Ending::Crashed | Ending::PowerLost) => {
+            disk.fault_at(first + dice.below(40), DiskFault::Stop);
+            return;
+        }
+        _ => return,
+    };
+    state.hit(fault);
+    state.now.disk_harmed = true;
+    state.note(|| format!("the disk: {fault:?}"));
+}
+
+/// The disk is well again when all is.
+async fn heal_disk(outside: Outside) {
+    let heals_at = outside.lock().heals_at;
+    sleep_until(heals_at).await;
+    let state = outside.lock();
+    if !state.disk.has_stopped() {
+        mend(&state.disk);
+    }
+}
+
+fn mend(disk: &FaultyDisk) {
+    disk.restart();
+    disk.set_room(None);
+    disk.set_write_bytes_max(usize::MAX);
+}
+
+/// What is left of a process that has ended.
+fn bury(outside: &Outside, dice: &Dice, ending: Ending, died: bool) {
+    let mut state = outside.lock();
+    if died || state.now.stopped || state.now.closed || state.now.disk_harmed {
+        state.early_ends += 1;
+    }
+    if died && ending == Ending::PowerLost {
+        state.hit(Fault::PowerLoss);
+        if dice.chance(50) {
+            state.disk.crash();
+        } else {
+            state.disk.lose_power(dice.below(u64::MAX));
+        }
+    }
+    mend(&state.disk);
 }
 
 /// Only those stages fail that are made to.

@@ -1,27 +1,53 @@
 //! Bugs put in on purpose: the simulation finds each of them soon.
 
-use super::{report, seeds};
+use super::{Run, report, run, seeds};
+use crate::buffer::disk::{Mutant as OfDisk, with_mutant};
 use crate::seam::mutant::{Mutant, set};
 
 /// Runs in which each must be found.
 const SEEDS_MAX: u64 = 200;
 
+/// Those of the disk buffer that show outside of it; its own tests find the rest.
+const OF_DISK: [OfDisk; 3] = [OfDisk::SkipSync, OfDisk::EarlySettle, OfDisk::SettlePrefix];
+
+/// What is wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bug {
+    None,
+    Of(Mutant),
+    OfDisk(OfDisk),
+}
+
+impl Bug {
+    /// Does what the seed says, with this bug.
+    pub(super) fn run(self, seed: u64, traced: bool) -> Run {
+        match self {
+            Bug::None => run(seed, traced),
+            Bug::Of(mutant) => {
+                set(Some(mutant));
+                let run = run(seed, traced);
+                set(None);
+                run
+            }
+            Bug::OfDisk(mutant) => with_mutant(Some(mutant), || run(seed, traced)),
+        }
+    }
+}
+
 #[test]
 #[expect(clippy::print_stderr, reason = "figures for people")]
 fn every_mutant_is_found() {
+    let ours = Mutant::ALL.into_iter().map(Bug::Of);
     let mut alive = Vec::new();
-    for mutant in Mutant::ALL {
-        set(Some(mutant));
-        let found = seeds(0, SEEDS_MAX, 1).failed.first().copied();
-        match found {
-            Some(seed) => {
-                let text = report(seed);
+    for bug in ours.chain(OF_DISK.into_iter().map(Bug::OfDisk)) {
+        match seeds(0, SEEDS_MAX, 1, bug).failed.first() {
+            Some(&seed) => {
+                let text = report(seed, bug);
                 let what = text.lines().last().unwrap_or_default();
-                eprintln!("{mutant:?}, seed {seed}: {what}");
+                eprintln!("{bug:?}, seed {seed}: {what}");
             }
-            None => alive.push(mutant),
+            None => alive.push(bug),
         }
-        set(None);
     }
     assert_eq!(alive, []);
 }

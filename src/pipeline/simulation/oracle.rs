@@ -100,7 +100,7 @@ impl State {
         let kept = |f: &Fates| (f.accepted, f.dead_lettered);
         // Before it was routed nobody knew how an event would end.
         let sent: u64 = self.now.sent.iter().sum();
-        let agrees = if self.topology.loses() {
+        let agrees = if self.topology.loses() || self.topology.has_disk() {
             let (seen, told) = (kept(&fates), kept(&counted));
             seen.0 <= told.0 && seen.1 <= told.1 && fates.lost <= counted.lost
         } else if end.evaluated == sent {
@@ -115,19 +115,22 @@ impl State {
     }
 
     fn tally(&self, event: &super::outside::Event, fates: &mut Fates) {
-        let copies = event.copies.iter().zip(&self.topology.sinks);
-        let there = copies.filter_map(|(copy, spec)| copy.as_ref().map(|copy| (copy, spec)));
-        let required: Vec<_> = there.clone().filter(|(_, spec)| spec.required).collect();
-        let may_miss = required.iter().any(|(copy, _)| copy.may_miss);
+        let copies = event.copies.iter().zip(&self.topology.sinks).enumerate();
+        let there = copies.filter_map(|(at, (copy, spec))| copy.as_ref().map(|c| (at, c, spec)));
+        let required: Vec<_> = there.clone().filter(|(_, _, spec)| spec.required).collect();
+        let lasts = |at: usize| self.topology.keeps(at);
+        let mut copies = required.iter();
+        let may_miss = copies.any(|(at, copy, _)| copy.may_miss || lasts(*at));
+        let required: Vec<_> = required.iter().map(|(_, copy, _)| copy).collect();
         if there.count() == 0 {
             fates.filtered += 1;
         } else if required.is_empty() {
             fates.best_effort += 1;
         } else if may_miss {
-            // A list may have taken it: then it is no loss.
-        } else if required.iter().any(|(copy, _)| copy.ends_now.kept() == 0) {
+            // A list may have taken it, or it waits on disk: then it is no loss.
+        } else if required.iter().any(|copy| copy.ends_now.kept() == 0) {
             fates.lost += 1;
-        } else if required.iter().any(|(copy, _)| copy.ends_now.dead > 0) {
+        } else if required.iter().any(|copy| copy.ends_now.dead > 0) {
             fates.dead_lettered += 1;
         } else {
             fates.accepted += 1;

@@ -14,6 +14,7 @@ use super::faults::{Fault, Hits, Mood};
 use super::model::{LEVELS, SERVICES, Traits};
 use super::topology::Topology;
 use crate::event::{Settled, Tally};
+use crate::seam::FaultyDisk;
 
 /// Events that are refused wherever a far end is strict, of a hundred.
 const POISON_PERCENT: u64 = 4;
@@ -34,6 +35,12 @@ pub(super) struct State {
     pub(super) again: Vec<VecDeque<usize>>,
     /// What a source waits for in this life, by its number.
     pub(super) batches: Vec<Sent>,
+    /// Under the state directory.
+    pub(super) disk: FaultyDisk,
+    /// Processes that ended before everything was: a record on disk of which a
+    /// part was delivered comes again as a whole, and after a death what was
+    /// settled shortly before it.
+    pub(super) early_ends: u32,
     pub(super) hits: Hits,
     /// What must not be, in words.
     pub(super) wrong: Vec<String>,
@@ -54,6 +61,8 @@ pub(super) struct Counts {
     /// A source has panicked or failed, a reader has gone away.
     pub(super) failed: u64,
     pub(super) closed: bool,
+    /// What is settled may not have been noted.
+    pub(super) disk_harmed: bool,
 }
 
 /// One event, and everything that happened to it.
@@ -125,6 +134,8 @@ impl Outside {
             far: topology.sinks.iter().map(|_| Far::new()).collect(),
             again: vec![VecDeque::new(); topology.sources.len()],
             batches: Vec::new(),
+            disk: FaultyDisk::default(),
+            early_ends: 0,
             hits: Hits::default(),
             wrong: Vec::new(),
             alive: false,
@@ -156,7 +167,7 @@ impl fmt::Debug for Outside {
 
 impl State {
     /// Begins a life of the process, which has faults for so long.
-    pub(super) fn begin(&mut self, faults: Option<Duration>) {
+    pub(super) fn begin(&mut self, faults: Option<Duration>, outage: bool) {
         self.alive = true;
         self.heals_at = Instant::now() + faults.unwrap_or_default();
         self.batches.clear();
@@ -165,7 +176,11 @@ impl State {
             ..Counts::default()
         };
         for far in &mut self.far {
-            far.begin(faults.map(|_| Mood::new(&self.dice)).unwrap_or_default());
+            far.begin(match faults {
+                None => Mood::default(),
+                Some(_) if outage && self.dice.chance(70) => Mood::outage(),
+                Some(_) => Mood::new(&self.dice),
+            });
         }
         for event in &mut self.events {
             event.sends_now = 0;
@@ -279,7 +294,7 @@ impl State {
         let event = &self.events[number];
         for (sink, copy) in event.copies.iter().enumerate() {
             let Some(copy) = copy else { continue };
-            let counts = topology.sinks[sink].required && !copy.may_miss;
+            let counts = topology.sinks[sink].required && !copy.may_miss && !topology.keeps(sink);
             if counts && copy.ends.kept() == 0 {
                 let name = &topology.sinks[sink].name;
                 let what = format!(

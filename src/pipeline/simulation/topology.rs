@@ -15,6 +15,9 @@ use crate::sink::driver::LoadLimits;
 use crate::sink::{Concurrency, Sink};
 use crate::source::Source;
 
+/// The state directory, on a disk of the simulation.
+const STATE: &str = "/state";
+
 /// How a source learns of the end of what it sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hearing {
@@ -55,6 +58,8 @@ pub(super) struct SinkSpec {
     when_full: &'static str,
     /// Bytes of its buffer.
     pub(super) memory: u64,
+    /// Bytes of its buffer on disk, if it has one.
+    pub(super) disk: Option<u64>,
     pub(super) concurrency: Concurrency,
     pub(super) dead_letter: Option<usize>,
     pub(super) fallback: Option<usize>,
@@ -110,6 +115,11 @@ impl Topology {
             sink.dead_letter = dead.filter(|_| dice.chance(70));
         }
         lower(dice, &mut sinks);
+        if dice.chance(60) {
+            for sink in &mut sinks {
+                sink.disk = dice.chance(70).then(|| 1 << dice.between(16, 20));
+            }
+        }
         let sources: Vec<_> = (0..dice.between(1, 3)).map(|s| source(dice, s)).collect();
         let targets = mains + usize::from(dead.is_some() && dice.chance(15));
         let routes = routes(dice, sources.len(), targets);
@@ -159,13 +169,20 @@ impl Topology {
         for ((planned, spec), sink) in plan.sinks.iter_mut().zip(&self.sinks).zip(sinks) {
             planned.sink = sink;
             planned.limits = spec.limits;
+            if let (Some(planned), Some(bytes)) = (&mut planned.disk, spec.disk) {
+                planned.bytes_max = bytes;
+            }
         }
         plan
     }
 
     /// The config as a user would write it.
     pub(super) fn text(&self) -> String {
-        let mut out = format!("grace: {}ms\nsources:\n", self.grace.as_millis());
+        let mut out = format!("grace: {}ms\n", self.grace.as_millis());
+        if self.sinks.iter().any(|sink| sink.disk.is_some()) {
+            let _ = writeln!(out, "state: {STATE}");
+        }
+        out.push_str("sources:\n");
         for source in &self.sources {
             let SourceSpec { name, parse, .. } = source;
             let with = with(&source.with);
@@ -183,8 +200,12 @@ impl Topology {
             let SinkSpec { name, encode, .. } = sink;
             let _ = write!(
                 out,
-                "  {name}: {{ url: 'blackhole:', encode: {encode}, required: {}, when_full: {}, buffer: {{ memory: {} }}",
-                sink.required, sink.when_full, sink.memory
+                "  {name}: {{ url: 'blackhole:', encode: {encode}, required: {}, when_full: {}, buffer: {{ memory: {}{} }}",
+                sink.required,
+                sink.when_full,
+                sink.memory,
+                // A config may not say less; the plan is given what it is.
+                sink.disk.map_or("", |_| ", disk: 8MiB"),
             );
             for (key, to) in [
                 ("dead_letter", sink.dead_letter),
@@ -249,6 +270,27 @@ fn lower(dice: &Dice, sinks: &mut [SinkSpec]) {
             sinks[place].required = false;
             sinks[place].when_full = dice.pick(&["drop_newest", "drop_oldest"]);
         }
+    }
+}
+
+impl Topology {
+    /// Whether an acknowledged copy of this sink may wait on disk: its own, or
+    /// that of a sink that it passes copies on to.
+    pub(super) fn keeps(&self, owner: usize) -> bool {
+        let mut ways = vec![owner];
+        while let Some(place) = ways.pop() {
+            let sink = &self.sinks[place];
+            if sink.disk.is_some() {
+                return true;
+            }
+            ways.extend([sink.dead_letter, sink.fallback].into_iter().flatten());
+        }
+        false
+    }
+
+    /// Whether any sink has a buffer on disk.
+    pub(super) fn has_disk(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.disk.is_some())
     }
 }
 
@@ -363,6 +405,7 @@ fn helper_sink(dice: &Dice, name: &str) -> SinkSpec {
         required: true,
         when_full: "block",
         memory: 1 << dice.between(9, 15),
+        disk: None,
         concurrency,
         dead_letter: None,
         fallback: None,

@@ -211,6 +211,12 @@ impl FaultyDisk {
         state.failing_reads = 0;
     }
 
+    /// Whether the process has ended in an operation, by [`DiskFault::Stop`].
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.state().stopped
+    }
+
     /// Power is lost: only what was synced is left.
     pub fn crash(&self) {
         let mut state = self.state();
