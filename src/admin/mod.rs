@@ -24,10 +24,10 @@ use tokio::sync::watch;
 use crate::pipeline::Monitor;
 use crate::seam::{Address, Listener, World};
 use crate::source::http::tls::{self, Tls};
-use crate::source::http::{self, CONNECTIONS, CONNECTIONS_PER_PEER, Handler, IDLE, Mount, Server};
+use crate::source::http::{self, CONNECTIONS, CONNECTIONS_PER_PEER, Handler, IDLE, Server};
 
 /// How it serves.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Options {
     /// The certificate to show.
     pub tls: Option<tls::Config>,
@@ -78,12 +78,7 @@ impl Admin {
 
     /// Answers until `closing` turns true, for itself and for the sources that
     /// take events here; then ends the connections.
-    pub async fn serve(
-        self,
-        monitor: Arc<Monitor>,
-        mounts: Vec<Mount>,
-        closing: watch::Receiver<bool>,
-    ) {
+    pub async fn serve(self, monitor: Arc<Monitor>, closing: watch::Receiver<bool>) {
         let server = Server {
             label: "http".to_owned(),
             connections: CONNECTIONS,
@@ -92,11 +87,7 @@ impl Admin {
             tls: self.tls,
         };
         let router = TowerToHyperService::new(router(monitor.clone()));
-        let pages = Arc::new(Pages {
-            router,
-            mounts,
-            monitor,
-        });
+        let pages = Arc::new(Pages { router, monitor });
         server
             .serve(self.listener, pages, self.world.spawn, closing)
             .await;
@@ -106,7 +97,7 @@ impl Admin {
 /// What is served, by path.
 struct Pages {
     router: TowerToHyperService<Router>,
-    mounts: Vec<Mount>,
+    /// Knows the sources that take events here.
     monitor: Arc<Monitor>,
 }
 
@@ -115,7 +106,8 @@ impl Handler for Pages {
 
     async fn answer(&self, request: Request<Incoming>, peer: &Arc<str>) -> Response {
         let path = request.uri().path();
-        if let Some(mount) = self.mounts.iter().find(|mount| mount.takes(path)) {
+        let roster = self.monitor.roster();
+        if let Some(mount) = roster.mounts.iter().find(|mount| mount.takes(path)) {
             return mount.answer(request, peer).await.map(Body::new);
         }
         match self.router.call(request).await {

@@ -4,18 +4,18 @@ use std::future::Future;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::Notify;
 
-use super::signals::Signals;
+use super::reload::{self, Front, Prepare};
+use super::signals::{HANG_UP, Signals};
 use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, report, say};
 use crate::admin::{self, Admin};
 use crate::pipeline::{Control, Pipeline, Plan, Report};
-use crate::seam::World;
-use crate::source::http::{Mount, tls};
+use crate::seam::{Address, World};
+use crate::source::http::tls;
 
 /// How long the last answers of tflog's own listener may take at the end.
-const ANSWER_TIME: Duration = Duration::from_secs(1);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// How to run a plan.
 pub(super) struct Setup {
@@ -27,6 +27,14 @@ pub(super) struct Setup {
     pub(super) service: bool,
     /// Whether the ledger was asked for.
     pub(super) stats: bool,
+    /// Whether a hang-up means to read the config again; else it means to stop.
+    pub(super) reloadable: bool,
+}
+
+/// A plan, and how to run it.
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) setup: Setup,
 }
 
 /// What ended a run.
@@ -49,18 +57,21 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, u8> {
 }
 
 /// Starts the plan and runs it to its end; `on_signal` hears every signal
-/// first. Returns the exit code of the main form.
-pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32) + Send) -> u8 {
-    let world = World::real(tokio::runtime::Handle::current());
+/// first. `prepare` makes plans of the config as it is written later. Returns the
+/// exit code of the main form.
+pub(super) async fn run(
+    prepared: Prepared,
+    world: &World,
+    prepare: Prepare<'_>,
+    mut on_signal: impl FnMut(i32) + Send,
+) -> u8 {
+    let Prepared { plan, mut setup } = prepared;
     let certified = asks_clients(setup.listener.tls.as_ref());
-    let mounts = match mounts(&plan, setup.http.as_deref(), certified) {
-        Ok(mounts) => mounts,
-        Err(message) => {
-            say(&format!("tflog: {message}"));
-            return EXIT_USAGE;
-        }
+    let bound = match mounts(&plan, setup.http.as_deref(), certified) {
+        Ok(()) => bind(&setup, world).await,
+        Err(message) => Err(message),
     };
-    let admin = match bind(setup.http.as_deref(), setup.listener.clone(), &world).await {
+    let admin = match bound {
         Ok(admin) => admin,
         Err(message) => {
             say(&format!("tflog: {message}"));
@@ -74,45 +85,58 @@ pub(super) async fn run(plan: Plan, setup: Setup, mut on_signal: impl FnMut(i32)
             return EXIT_FAILURE;
         }
     };
-    let pipeline = match Pipeline::start(plan, &world).await {
+    let pipeline = match Pipeline::start(plan, world).await {
         Ok(pipeline) => pipeline,
         Err(error) => {
             say(&format!("tflog: {error}"));
             return EXIT_FAILURE;
         }
     };
-    let monitor = pipeline.monitor();
-    let (close, closing) = watch::channel(false);
-    let admin = admin.map(|admin| {
-        tracing::info!(address = %admin.address(), "http listener open");
-        tokio::spawn(admin.serve(monitor.clone(), mounts, closing))
-    });
-    let control = pipeline.control();
-    match until_done(pipeline.finish(), &mut signals, &control, &mut on_signal).await {
+    let (monitor, control, reloader) =
+        (pipeline.monitor(), pipeline.control(), pipeline.reloader());
+    let mut front = Front::new(monitor.clone());
+    front.serve(admin);
+    let reloadable = setup.reloadable;
+    let wanted = Notify::new();
+    let mut on_signal = |signal| {
+        on_signal(signal);
+        if signal != HANG_UP || !reloadable {
+            return Heard::Stop;
+        }
+        wanted.notify_one();
+        Heard::Reload
+    };
+    let reloads = reload::serve(&wanted, prepare, &reloader, &mut setup, &mut front, world);
+    let finished = tokio::select! {
+        finished = until_done(pipeline.finish(), &mut signals, &control, &mut on_signal) => finished,
+        never = reloads => match never {},
+    };
+    match finished {
         Finished::Killed(signal) => 128 + signal as u8,
         Finished::Drained(report) => {
-            close.send_replace(true);
-            if let Some(admin) = admin {
-                // Answers that are being written are worth a moment, no more.
-                let _ = timeout(ANSWER_TIME, admin).await;
-            }
+            front.close().await;
             conclude(&monitor, &report, &setup)
         }
     }
 }
 
-/// What sources take at tflog's own listener, or why it cannot be there.
-pub(super) fn mounts(
-    plan: &Plan,
-    http: Option<&str>,
-    certified: bool,
-) -> Result<Vec<Mount>, String> {
-    let sources = plan.sources.iter();
-    let mounts: Vec<_> = sources.filter_map(|s| s.source.mount()).collect();
-    mounts
-        .iter()
-        .try_for_each(|mount| mount.check(http, certified))?;
-    Ok(mounts)
+/// Whether what sources take at tflog's own listener can be there, and nothing
+/// else listens where it does; why not.
+pub(super) fn mounts(plan: &Plan, http: Option<&str>, certified: bool) -> Result<(), String> {
+    for planned in &plan.sources {
+        if let Some(mount) = planned.source.mount() {
+            mount.check(http, certified)?;
+        }
+        if let (Some(Address::Tcp(address)), Some(http)) = (planned.source.address(), http)
+            && address == http
+        {
+            let name = &planned.labels.id;
+            return Err(format!(
+                "source {name}: tflog's own listener is at {address} (give one of them another address)"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether clients of a listener must show certificates.
@@ -120,22 +144,27 @@ pub(super) fn asks_clients(tls: Option<&tls::Config>) -> bool {
     tls.is_some_and(|tls| tls.ca.is_some())
 }
 
-async fn bind(
-    http: Option<&str>,
-    options: admin::Options,
-    world: &World,
-) -> Result<Option<Admin>, String> {
-    match http {
-        Some(address) => Admin::bind(address, options, world).await.map(Some),
+/// Opens tflog's own listener, if there is to be one.
+pub(super) async fn bind(setup: &Setup, world: &World) -> Result<Option<Admin>, String> {
+    match &setup.http {
+        Some(address) => Admin::bind(address, setup.listener.clone(), world)
+            .await
+            .map(Some),
         None => Ok(None),
     }
+}
+
+/// What a signal asks for.
+enum Heard {
+    Stop,
+    Reload,
 }
 
 async fn until_done(
     run: impl Future<Output = Report>,
     signals: &mut Signals,
     control: &Control,
-    on_signal: &mut (impl FnMut(i32) + Send),
+    on_signal: &mut (impl FnMut(i32) -> Heard + Send),
 ) -> Finished {
     tokio::pin!(run);
     let mut stopping = false;
@@ -143,7 +172,9 @@ async fn until_done(
         tokio::select! {
             report = &mut run => return Finished::Drained(report),
             signal = signals.next() => {
-                on_signal(signal);
+                if matches!(on_signal(signal), Heard::Reload) {
+                    continue;
+                }
                 if stopping {
                     return Finished::Killed(signal);
                 }
@@ -158,7 +189,7 @@ async fn until_done(
 /// Reports what must be reported and says how it went.
 fn conclude(monitor: &crate::pipeline::Monitor, run: &Report, setup: &Setup) -> u8 {
     let lost = run.snapshot.lost();
-    for (sink, terms) in monitor.sinks().iter().zip(&run.snapshot.sinks) {
+    for (sink, terms) in monitor.roster().sinks.iter().zip(&run.snapshot.sinks) {
         if terms.queued_disk > 0 {
             let events = terms.queued_disk;
             tracing::info!(sink = sink.id, events, "stay on disk for the next run");

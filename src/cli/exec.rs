@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rustix::process::Signal;
 
 use super::args::{Exec as Arguments, Multiline};
-use super::engine::{self, Setup};
+use super::engine::{self, Prepared, Setup};
 use super::{EXIT_LOSS, log, setup};
 use crate::config::plan::Extras;
 use crate::frame::{Framer, Framing, Limits};
+use crate::pipeline::Seed;
 use crate::seam::World;
 use crate::source::Exec;
 
@@ -28,43 +29,55 @@ fn run(arguments: Arguments) -> Result<u8, u8> {
         command,
     } = arguments;
     let env = setup::environment();
-    let mut inputs = setup::inputs(&options, env.clone());
-    let mut extras = Extras {
-        filter: setup::filter(filter.as_deref(), options.level.as_deref())?,
-        view: setup::view(&options, &env)?,
-        ..Extras::default()
-    };
+    let inputs = setup::inputs(&options, env.clone());
+    let filter = setup::filter(filter.as_deref(), options.level.as_deref())?;
+    let view = setup::view(&options, &env)?;
     let lines = Framer::new(Framing::Newline, Limits::default());
     let framer = match options.multiline {
         Some(Multiline::Auto) => lines.joining_traces(),
         Some(Multiline::Partials | Multiline::Off) | None => lines,
     };
-    let source = Exec::command(Arc::from(NAME), command, framer);
-    let child = source.child();
-    setup::substitute(NAME, Box::new(source), &mut inputs, &mut extras.sources);
-    let loaded = setup::load_or_say(&inputs)?;
-    let config = &loaded.config;
     let runtime = engine::runtime()?;
     let world = World::real(runtime.handle().clone());
-    let built = setup::plan_or_say(&loaded, extras, &world)?;
-    log::start(false, setup::variable(&env, "TFLOG_LOG"));
-    setup::show(&built.warnings);
-    // `$PORT` is the command's, so nothing opens unless it was asked for.
-    let configured = config.http.as_ref().map(|http| http.listen.value.as_str());
-    let http = setup::http(options.http.as_deref(), configured, false, &env);
-    let run = Setup {
-        http,
-        listener: setup::listener(config),
-        service: false,
-        stats: options.stats,
+    let source = || Exec::command(Arc::from(NAME), command.clone(), framer.clone());
+    let prepare = |source: Exec, seed: Seed| {
+        let mut inputs = inputs.clone();
+        let mut extras = Extras {
+            filter: filter.clone(),
+            view: view.clone(),
+            seed,
+            ..Extras::default()
+        };
+        setup::substitute(NAME, Box::new(source), &mut inputs, &mut extras.sources);
+        let loaded = setup::load_or_say(&inputs)?;
+        let config = &loaded.config;
+        let built = setup::plan_or_say(&loaded, extras, &world)?;
+        log::start(false, setup::variable(&env, "TFLOG_LOG"));
+        setup::show(&built.warnings);
+        // `$PORT` is the command's, so nothing opens unless it was asked for.
+        let configured = config.http.as_ref().map(|http| http.listen.value.as_str());
+        let setup = Setup {
+            http: setup::http(options.http.as_deref(), configured, false, &env),
+            listener: setup::listener(config),
+            service: false,
+            stats: options.stats,
+            reloadable: !inputs.files.is_empty(),
+        };
+        let plan = built.plan;
+        Ok(Prepared { plan, setup })
     };
+    let first = source();
+    let child = first.child();
+    let prepared = prepare(first, Seed::default())?;
     let pass_on = |number: i32| {
         if let Some(signal) = Signal::from_named_raw(number) {
             // One that has ended has nothing to be told.
             let _ = child.signal(signal);
         }
     };
-    let code = runtime.block_on(engine::run(built.plan, run, pass_on));
+    // The command runs already: in later plans its source only stands for it.
+    let again = |seed: Seed| prepare(source(), seed);
+    let code = runtime.block_on(engine::run(prepared, &world, &again, pass_on));
     runtime.shutdown_background();
     Ok(match child.exit_code() {
         Some(0) if code == EXIT_LOSS => {

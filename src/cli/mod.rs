@@ -8,6 +8,7 @@ mod exec;
 mod explain;
 mod log;
 mod progress;
+mod reload;
 mod replay;
 mod report;
 mod run;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::args::{Options, Replay as Arguments};
-use super::engine::{self, Setup};
+use super::engine::{self, Prepared, Setup};
 use super::progress::{self, Done};
 use super::{EXIT_FAILURE, EXIT_USAGE, log, say, setup};
 use crate::component::Period;
@@ -58,6 +58,7 @@ fn run(arguments: &Arguments) -> Result<u8, u8> {
         listener: setup::listener(&loaded.config),
         service: false,
         stats: arguments.stats,
+        reloadable: false,
     };
     let shown = letters.clone();
     let progress = progress::Progress::show(move || Done {
@@ -66,7 +67,13 @@ fn run(arguments: &Arguments) -> Result<u8, u8> {
         events: shown.sent.load(Ordering::Relaxed),
     });
     let mut stopped = false;
-    let code = runtime.block_on(engine::run(built.plan, run, |_| stopped = true));
+    let prepared = Prepared {
+        plan: built.plan,
+        setup: run,
+    };
+    let never = |_| Err(EXIT_USAGE);
+    let stop = |_| stopped = true;
+    let code = runtime.block_on(engine::run(prepared, &world, &never, stop));
     drop(progress);
     runtime.shutdown_background();
     marks.iter().for_each(|mark| mark.save());

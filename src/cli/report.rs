@@ -7,8 +7,9 @@ use crate::telemetry::{Dropped, Reason, Snapshot, WithTerms};
 
 /// The ledger as one JSON object.
 pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value {
-    let sources = monitor
-        .sources()
+    let roster = monitor.roster();
+    let sources = roster
+        .sources
         .iter()
         .zip(&snapshot.sources)
         .map(|(label, s)| {
@@ -21,33 +22,25 @@ pub(super) fn json(monitor: &Monitor, snapshot: &Snapshot) -> serde_json::Value 
             });
             (label.id.clone(), terms)
         });
-    let routes = monitor
-        .routes()
-        .iter()
-        .zip(&snapshot.routes)
-        .map(|(name, r)| {
-            (
-                name.clone(),
-                serde_json::json!({
-                    "first": r.first, "matched": r.matched, "with": with(&r.with),
-                }),
-            )
+    let routes = roster.routes.iter().zip(&snapshot.routes).map(|(name, r)| {
+        (
+            name.clone(),
+            serde_json::json!({
+                "first": r.first, "matched": r.matched, "with": with(&r.with),
+            }),
+        )
+    });
+    let sinks = roster.sinks.iter().zip(&snapshot.sinks).map(|(label, k)| {
+        let terms = serde_json::json!({
+            "recovered": k.recovered, "entered": k.entered, "delivered": k.delivered,
+            "already_present": k.already_present, "dead_lettered": k.dead_lettered,
+            "diverted": k.diverted, "dropped": dropped(&k.dropped), "returned": k.returned,
+            "queued": k.queued, "queued_disk": k.queued_disk, "sending": k.sending,
+            "retries": k.retries,
+            "sent_bytes": k.sent_bytes, "filtered": k.filtered, "with": with(&k.with),
         });
-    let sinks = monitor
-        .sinks()
-        .iter()
-        .zip(&snapshot.sinks)
-        .map(|(label, k)| {
-            let terms = serde_json::json!({
-                "recovered": k.recovered, "entered": k.entered, "delivered": k.delivered,
-                "already_present": k.already_present, "dead_lettered": k.dead_lettered,
-                "diverted": k.diverted, "dropped": dropped(&k.dropped), "returned": k.returned,
-                "queued": k.queued, "queued_disk": k.queued_disk, "sending": k.sending,
-                "retries": k.retries,
-                "sent_bytes": k.sent_bytes, "filtered": k.filtered, "with": with(&k.with),
-            });
-            (label.id.clone(), terms)
-        });
+        (label.id.clone(), terms)
+    });
     serde_json::json!({
         "sources": sources.collect::<serde_json::Map<_, _>>(),
         "evaluated": snapshot.evaluated,
@@ -108,9 +101,10 @@ fn with_text(terms: &WithTerms) -> String {
 
 /// The ledger as a few lines of text.
 pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
+    let roster = monitor.roster();
     let mut text = String::new();
     // Writing to a string cannot fail.
-    for (label, s) in monitor.sources().iter().zip(&snapshot.sources) {
+    for (label, s) in roster.sources.iter().zip(&snapshot.sources) {
         let _ = write!(
             text,
             "source {}: {} received, {} accepted{}",
@@ -131,7 +125,7 @@ pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
         ];
         extras(&mut text, &extra);
     }
-    for (name, r) in monitor.routes().iter().zip(&snapshot.routes) {
+    for (name, r) in roster.routes.iter().zip(&snapshot.routes) {
         let _ = writeln!(
             text,
             "route {name}: {} first matches, {} matches{}",
@@ -143,7 +137,7 @@ pub(super) fn text(monitor: &Monitor, snapshot: &Snapshot) -> String {
     if snapshot.filtered_out > 0 {
         let _ = writeln!(text, "filter: {} left out", snapshot.filtered_out);
     }
-    for (label, k) in monitor.sinks().iter().zip(&snapshot.sinks) {
+    for (label, k) in roster.sinks.iter().zip(&snapshot.sinks) {
         let _ = write!(
             text,
             "sink {}: {} entered, {} delivered{}",

@@ -5,11 +5,11 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::Options;
-use super::engine::{self, Setup};
+use super::engine::{self, Prepared, Setup};
 use super::progress::{Done, Progress};
 use super::{log, setup};
 use crate::config::plan::Extras;
-use crate::pipeline::Plan;
+use crate::pipeline::{Plan, Seed};
 use crate::seam::World;
 use crate::source::tail::Extent;
 
@@ -21,34 +21,45 @@ pub(super) fn main(options: &Options, words: Vec<OsString>, follow: bool) -> u8 
 fn run(options: &Options, words: Vec<OsString>, follow: bool) -> Result<u8, u8> {
     let env = setup::environment();
     let (rule, files) = setup::split_words(words)?;
-    let mut inputs = setup::inputs(options, env.clone());
-    let mut extras = Extras {
-        filter: setup::filter(rule.as_deref(), options.level.as_deref())?,
-        view: setup::view(options, &env)?,
-        ..Extras::default()
-    };
+    let inputs = setup::inputs(options, env.clone());
+    let filter = setup::filter(rule.as_deref(), options.level.as_deref())?;
+    let view = setup::view(options, &env)?;
     let files = setup::Files {
         paths: files,
         follow,
         multiline: options.multiline,
     };
-    setup::files(&files, &mut inputs, &mut extras)?;
-    let loaded = setup::load_or_say(&inputs)?;
-    let config = &loaded.config;
     let runtime = engine::runtime()?;
     let world = World::real(runtime.handle().clone());
-    let built = setup::plan_or_say(&loaded, extras, &world)?;
-    log::start(built.service, setup::variable(&env, "TFLOG_LOG"));
-    setup::show(&built.warnings);
-    let configured = config.http.as_ref().map(|http| http.listen.value.as_str());
-    let run = Setup {
-        http: setup::http(options.http.as_deref(), configured, built.service, &env),
-        listener: setup::listener(config),
-        service: built.service,
-        stats: options.stats,
+    let prepare = |seed: Seed| {
+        let mut inputs = inputs.clone();
+        let mut extras = Extras {
+            filter: filter.clone(),
+            view: view.clone(),
+            seed,
+            ..Extras::default()
+        };
+        setup::files(&files, &mut inputs, &mut extras)?;
+        let loaded = setup::load_or_say(&inputs)?;
+        let config = &loaded.config;
+        let built = setup::plan_or_say(&loaded, extras, &world)?;
+        log::start(built.service, setup::variable(&env, "TFLOG_LOG"));
+        setup::show(&built.warnings);
+        let configured = config.http.as_ref().map(|http| http.listen.value.as_str());
+        let setup = Setup {
+            http: setup::http(options.http.as_deref(), configured, built.service, &env),
+            listener: setup::listener(config),
+            service: built.service,
+            stats: options.stats,
+            // Of a pipe without a config, a hang-up is the terminal's end.
+            reloadable: built.service || !inputs.files.is_empty(),
+        };
+        let plan = built.plan;
+        Ok(Prepared { plan, setup })
     };
-    let progress = progress(&built.plan);
-    let code = runtime.block_on(engine::run(built.plan, run, |_| ()));
+    let prepared = prepare(Seed::default())?;
+    let progress = progress(&prepared.plan);
+    let code = runtime.block_on(engine::run(prepared, &world, &prepare, |_| ()));
     drop(progress);
     // A stage that hangs in a system call must not keep the process.
     runtime.shutdown_background();

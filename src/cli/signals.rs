@@ -1,8 +1,12 @@
-//! Signals: the first begins to stop, the second exits at once.
+//! Signals: the first begins to stop, the second exits at once; a hang-up may
+//! mean to read the config again.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask tflog to stop.
+/// The number of a hang-up.
+pub(super) const HANG_UP: i32 = SignalKind::hangup().as_raw_value();
+
+/// The signals that ask tflog to stop, or to read its config again.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,

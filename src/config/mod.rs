@@ -7,12 +7,14 @@
 //! component build, does it all fit in memory) is for the plan.
 
 mod adapters;
+mod addresses;
 mod buffer;
 mod cases;
 mod component;
 pub mod diagnostic;
 mod document;
 mod env;
+mod extras;
 mod interpolate;
 mod keeping;
 mod keys;
@@ -22,6 +24,7 @@ mod passing;
 pub mod place;
 pub mod plan;
 mod point;
+mod print;
 mod read;
 mod registry;
 mod scalar;

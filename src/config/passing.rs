@@ -3,7 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::place::{Place, Spanned};
 use super::plan::{LOCAL_BUFFER, Planner};
-use super::{Config, SinkConfig, registry};
+use super::{Config, SinkConfig, print, registry};
 use crate::component::Definition;
 use crate::pipeline::PlannedSink;
 use crate::seam::{StateDirectory, World};
@@ -70,6 +70,8 @@ pub(super) fn join(
         let dead_letter = match state {
             Some(state) => match dead_letter_file(planner, sink, &state) {
                 Ok(file) => {
+                    // Not written, and yet another sink than without it.
+                    sinks[place].print ^= 1;
                     sinks.push(file);
                     Some(sinks.len() - 1)
                 }
@@ -199,6 +201,7 @@ fn dead_letter_file(
         .map_err(|error| config.diagnostic(&definition.error(error.to_string())))?;
     let (built, _) = registry::sink(&definition, raw, &world, needs)
         .map_err(|error| config.diagnostic(&error))?;
+    let print = print::definition(&definition);
     Ok(PlannedSink {
         labels: Labels {
             id: definition.name.to_string(),
@@ -218,6 +221,7 @@ fn dead_letter_file(
         },
         dead_letter: None,
         fallback: None,
+        print,
     })
 }
 

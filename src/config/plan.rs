@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use super::buffer::left_behind;
 use super::diagnostic::Diagnostic;
+pub use super::extras::{Extras, View};
 use super::registry::{self, Reach};
-use super::{Config, Expected, RouteConfig, SinkConfig, WhenFull, keeping, odd, passing};
+use super::{
+    Config, Expected, RouteConfig, SinkConfig, WhenFull, addresses, keeping, odd, passing, print,
+};
 use crate::component::{ByteSize, Definition};
-use crate::event::{Needs, Path};
+use crate::event::Needs;
 use crate::parse::Formats;
 use crate::parse::json::Json;
 use crate::pipeline::explain::Explained;
@@ -20,7 +23,7 @@ use crate::route::{
 };
 use crate::seam::{StateDirectory, World};
 use crate::sink::driver::LoadLimits;
-use crate::sink::encode::{Encoder, Options, Screen};
+use crate::sink::encode::{Encoder, Options};
 use crate::source::{Generate, Source};
 use crate::telemetry::{self, Labels, Quota};
 
@@ -51,32 +54,6 @@ fn with_line_max(config: &Config, definition: &Definition) -> Definition {
     definition
 }
 
-/// What the command line adds to a config.
-#[derive(Default)]
-pub struct Extras {
-    /// Events that do not match it are left out.
-    pub filter: Option<Expression>,
-    /// What terminals show.
-    pub view: View,
-    /// Sources already built, in the place of the configured ones of that name.
-    pub sources: HashMap<String, Box<dyn Source>>,
-    /// Whether the plan is to explain events instead of running.
-    pub explain: bool,
-}
-
-/// How events are shown to people.
-#[derive(Clone, Debug, Default)]
-pub struct View {
-    /// Whether stdout is a terminal.
-    pub terminal: bool,
-    /// Whether to colour.
-    pub color: bool,
-    /// The terminal's size.
-    pub screen: Option<Screen>,
-    /// Only these fields.
-    pub fields: Option<Vec<Path>>,
-}
-
 /// A plan, and what was odd about the config.
 pub struct Built {
     /// Ready to run.
@@ -104,13 +81,14 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     let names = specs.iter().map(|s| s.name.clone()).collect();
     let mut explained = extras.explain.then(|| planner.explained(&specs)).flatten();
     let mut table = planner.table(specs, extras.filter);
-    let mut with = planner.lists(table.as_mut());
+    let mut with = planner.lists(table.as_mut(), &extras.seed.series);
     let encoders = explained.as_mut().map(|e| &mut e.encoders);
     let sinks = planner.sinks(&extras.view, encoders);
     // The needs are complete only now: parsers are built for them.
     let sources = planner.sources(extras.sources);
     with.editor = planner.editor(&with);
     planner.paths_differ(&sources);
+    planner.errors.extend(addresses::taken(config, &sources));
     let held = with.held_bytes_max(sources.len());
     planner.fits_in_memory(&sources, &sinks, held);
     let Planner {
@@ -124,6 +102,8 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         errors.extend(warnings);
         return Err(errors);
     };
+    let json = Formats::build("json", &needs, |needs| Box::new(Json::build(needs)));
+    let json = json.map_err(|error| vec![Diagnostic::error("parse", error.to_string())])?;
     let service = sources.iter().any(|s| s.source.is_service());
     let plan = Plan {
         sources,
@@ -133,6 +113,7 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
         grace: config.grace.0,
         needs: Arc::new(needs),
         with,
+        json: Arc::new(json),
         state,
     };
     Ok(Built {
@@ -407,6 +388,7 @@ impl Planner<'_> {
             },
             dead_letter: None,
             fallback: None,
+            print: print::sink(sink),
         };
         Ok((planned, refused))
     }
@@ -415,9 +397,12 @@ impl Planner<'_> {
         let config = self.config;
         let mut planned = Vec::new();
         for source in &config.sources {
-            let built = match given.remove(&source.name) {
-                Some(built) => Ok(built),
-                None => keeping::source(self, source, &with_line_max(config, &source.definition)),
+            let definition = with_line_max(config, &source.definition);
+            let (built, print) = if let Some(built) = given.remove(&source.name) {
+                (Ok(built), print::GIVEN)
+            } else {
+                let built = keeping::source(self, source, &definition);
+                (built, print::definition(&definition))
             };
             let formats = Formats::build(&source.parse.value, &self.needs, |needs| {
                 Box::new(Json::build(needs))
@@ -427,10 +412,12 @@ impl Planner<'_> {
                 scheme: source.definition.scheme.clone(),
             };
             match (built, formats) {
-                (Ok(source), Ok(formats)) => planned.push(PlannedSource {
+                (Ok(built), Ok(formats)) => planned.push(PlannedSource {
                     labels,
-                    source,
-                    formats,
+                    source: built,
+                    formats: Arc::new(formats),
+                    print,
+                    format_print: print::text(&source.parse.value),
                 }),
                 (built, formats) => {
                     let built = built.err().map(|error| config.diagnostic(&error));

@@ -11,6 +11,7 @@ use super::diagnostic::Diagnostic;
 use super::passing;
 use super::place::{Place, RuleText};
 use super::plan::Planner;
+use super::print;
 use super::verb_options::{
     CountConfig, DedupeConfig, FlattenConfig, HistogramConfig, KeepConfig, LimitConfig, Names,
     ParseConfig, RedactConfig, ReduceConfig, RemoveConfig, RenameConfig, SampleConfig, SetConfig,
@@ -19,7 +20,7 @@ use super::verb_options::{
 use super::with::WithItem;
 use crate::event::{Needs, Path};
 use crate::parse::Formats;
-use crate::pipeline::{Editor, Withs};
+use crate::pipeline::{Editor, Prints, Withs};
 use crate::route::{Condition, Expression, Scratch, Table};
 use crate::sink::template::Template;
 use crate::telemetry::{Series, SeriesKind};
@@ -40,6 +41,8 @@ pub(super) struct Verbs<'a> {
     pub(super) errors: &'a mut Vec<Diagnostic>,
     /// The metrics so far.
     pub(super) series: Vec<Arc<Series>>,
+    /// Those of a running plan: they count on.
+    pub(super) running: &'a [Arc<Series>],
 }
 
 type Built = Result<Box<dyn Transform>, Diagnostic>;
@@ -296,7 +299,10 @@ impl Verbs<'_> {
                 Err(error(item, verb, message).help(help))
             }
             None => {
-                self.series.push(Arc::new(series));
+                let alike = |known: &&Arc<Series>| known.name() == name && known.is_like(&series);
+                let running = self.running.iter().find(alike).cloned();
+                self.series
+                    .push(running.unwrap_or_else(|| Arc::new(series)));
                 Ok(self.series[self.series.len() - 1].clone())
             }
         }
@@ -306,12 +312,13 @@ impl Verbs<'_> {
 impl Planner<'_> {
     /// The lists of all sources, routes and sinks. Routes that have one are
     /// listed apart in the table.
-    pub(super) fn lists(&mut self, table: Option<&mut Table>) -> Withs {
+    pub(super) fn lists(&mut self, table: Option<&mut Table>, running: &[Arc<Series>]) -> Withs {
         let config = self.config;
         let mut verbs = Verbs {
             needs: &mut self.needs,
             errors: &mut self.errors,
             series: Vec::new(),
+            running,
         };
         let sources = config.sources.iter().map(|s| verbs.list(&s.with)).collect();
         let routes = config.routes.iter().flatten();
@@ -344,6 +351,20 @@ impl Planner<'_> {
             sinks,
             series,
             editor: None,
+            prints: Prints {
+                sources: config
+                    .sources
+                    .iter()
+                    .map(|s| print::list(&s.with))
+                    .collect(),
+                routes: config
+                    .routes
+                    .iter()
+                    .flatten()
+                    .map(|r| print::list(&r.with))
+                    .collect(),
+                sinks: config.sinks.iter().map(|s| print::list(&s.with)).collect(),
+            },
         }
     }
 

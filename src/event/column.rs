@@ -37,7 +37,7 @@ pub struct Need {
 
 /// Everything that the plan wants of the parsers. Slot numbers are indices
 /// into `columns` and are the same for every source.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The columns, without duplicates.
     pub columns: Vec<Need>,

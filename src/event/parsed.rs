@@ -114,6 +114,15 @@ impl Columns {
         self.rows
     }
 
+    /// Whether a batch of `rows` rows was read for these needs, or for more that
+    /// begin with them.
+    #[must_use]
+    pub fn has(&self, needs: &Needs, rows: usize) -> bool {
+        let fields = self.wants_fields || !needs.fields;
+        let read = self.rows == rows && self.kinds.len() >= needs.columns.len() && fields;
+        read || needs.is_empty()
+    }
+
     /// A column by its slot.
     #[must_use]
     pub fn column(&self, slot: usize) -> &Column {

@@ -1,80 +1,109 @@
-//! Waits for the stages of a run to end, in the order of the flow, and counts
-//! what those that hang still hold.
+//! Waits for the stages to end, in the order of the flow, and counts what
+//! those that hang still hold.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::Pipeline;
 use super::spool::{Spooling, turn_away};
-use super::{Control, RunningSink, SourceStage};
+use super::start::{Phase, RunningSink};
 use crate::buffer::Memory;
 use crate::event::Outcome;
-use crate::seam::Stage;
 use crate::sink::driver::Status;
+use crate::source::SourceError;
 use crate::telemetry::Ledger;
 
 /// How long after the grace period a sink may take to notice, before it is
 /// taken to hang and its copies are written off.
 const WRITE_OFF_AFTER: Duration = Duration::from_millis(250);
-/// How long routers may take to come to an end then.
+/// How long routers and drivers may take to come to an end then.
 const WRITE_OFF_MAX: Duration = Duration::from_secs(2);
-
 /// How long the disk may take for its last syncs.
 const FINISH_MAX: Duration = Duration::from_secs(5);
 
-/// Where shares of a sink can be when it hangs.
-pub(super) struct Queues {
-    pub(super) inbox: Arc<Memory>,
-    pub(super) buffer: Arc<Memory>,
-    pub(super) status: Arc<Status>,
+/// The end of a source and its router.
+pub(super) type Ending = Pin<Box<dyn Future<Output = Gone> + Send>>;
+/// The end of a sink; what failed, if something did.
+pub(super) type Draining = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
+
+/// How a source and its router ended.
+pub(super) struct Gone {
+    pub(super) id: u64,
+    /// None: it panicked.
+    pub(super) source: Option<Result<(), SourceError>>,
+    /// None: it panicked.
+    pub(super) router: Option<()>,
 }
 
-/// Waits for the stages in the order of the flow.
-pub(super) async fn drain(
-    sources: Vec<(String, SourceStage)>,
-    routers: Vec<Stage<()>>,
-    sinks: Vec<RunningSink>,
-    control: &Control,
-    failures: &mut Vec<String>,
-) {
-    for (name, source) in sources {
-        match source.await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => failures.push(format!("source {name}: {error}")),
-            None => {
-                failures.push(format!("source {name} panicked; this is a bug in tflog"));
-                control.stop();
-            }
+/// Where shares of a sink can be when it hangs, as long as it is there.
+pub(super) struct Hands {
+    pub(super) slot: usize,
+    pub(super) inbox: Weak<Memory>,
+    pub(super) buffer: Weak<Memory>,
+    pub(super) status: Weak<Status>,
+}
+
+impl Pipeline {
+    /// Notes the end of a source.
+    pub(super) fn ended(&mut self, gone: &Gone, failures: &mut Vec<String>) {
+        let Some(at) = self.sources.iter().position(|s| s.id == gone.id) else {
+            return;
+        };
+        let source = &mut self.sources[at];
+        let name = source.name.clone();
+        if source.phase == Phase::Leaving {
+            self.sources.remove(at);
+        } else {
+            source.phase = Phase::Done;
         }
-    }
-    for router in routers {
-        if router.await.is_none() {
+        if let Some(Err(error)) = &gone.source {
+            failures.push(format!("source {name}: {error}"));
+        }
+        if gone.source.is_none() {
+            failures.push(format!("source {name} panicked; this is a bug in tflog"));
+        }
+        if gone.router.is_none() {
             failures.push("a router panicked; this is a bug in tflog".to_owned());
-            control.stop();
+        }
+        if gone.source.is_none() || gone.router.is_none() {
+            self.control.stop();
         }
     }
-    drain_sinks(sinks, failures).await;
 }
 
-/// Closes and awaits sinks, those that feed others before these.
-async fn drain_sinks(sinks: Vec<RunningSink>, failures: &mut Vec<String>) {
-    let mut left: Vec<_> = sinks.into_iter().enumerate().collect();
-    while !left.is_empty() {
-        let fed: Vec<usize> = left.iter().flat_map(|(_, s)| s.feeds.clone()).collect();
-        // There are no cycles: the config was checked for them.
-        let (ready, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|(i, _)| !fed.contains(i));
-        left = rest;
-        ready.iter().for_each(|(_, sink)| sink.inbox.close());
-        for (_, sink) in ready {
-            if sink.driver.await.is_none() {
-                failures.push(format!(
-                    "sink {} panicked; this is a bug in tflog",
-                    sink.name
-                ));
+impl RunningSink {
+    /// Waits until nothing comes any more and everything is delivered, or its
+    /// deadline is over; what failed, if something did.
+    pub(super) async fn drain(mut self, ledger: Arc<Ledger>) -> Option<String> {
+        let ended = async {
+            self.reservoir.close().await;
+            (&mut self.driver).await
+        };
+        let ended = tokio::select! {
+            ended = ended => ended,
+            () = overdue(self.cut_off.subscribe()) => {
+                // What routers still push is written off too.
+                let hands = [self.hands()];
+                tokio::select! {
+                    () = self.reservoir.close() => {}
+                    never = write_off_all(&ledger, &hands) => match never {},
+                }
+                // What it has just taken it gives up itself, unless it hangs.
+                let _ = timeout(WRITE_OFF_MAX, &mut self.driver).await;
+                take_off(&ledger, &hands);
+                tracing::warn!(sink = self.name, "did not end in time");
+                return None;
             }
-        }
+        };
+        // Told to whoever waits for its name.
+        drop(self.leaving);
+        ended
+            .is_none()
+            .then(|| format!("sink {} panicked; this is a bug in tflog", self.name))
     }
 }
 
@@ -95,36 +124,54 @@ pub(super) async fn finish_spools(spools: Vec<Spooling>, failures: &mut Vec<Stri
     }
 }
 
-pub(super) async fn overdue(cut_off: &watch::Sender<Option<Instant>>) {
-    let mut deadline = cut_off.subscribe();
-    let deadline = deadline.wait_for(Option::is_some).await.map(|d| *d);
-    if let Ok(Some(deadline)) = deadline {
-        sleep_until(deadline + WRITE_OFF_AFTER).await;
+pub(super) async fn overdue(mut cut_off: watch::Receiver<Option<Instant>>) {
+    let deadline = cut_off.wait_for(Option::is_some).await.map(|d| *d);
+    match deadline {
+        Ok(Some(deadline)) => sleep_until(deadline + WRITE_OFF_AFTER).await,
+        // Nobody is left who could set one.
+        _ => std::future::pending().await,
     }
 }
 
 /// Counts what sinks that hang still hold, and what waits behind them, until
-/// nothing is on its way any more; the ledger at that moment.
-pub(super) async fn write_off(ledger: &Arc<Ledger>, sinks: &[Queues]) {
+/// nothing is on its way any more.
+pub(super) async fn write_off(ledger: &Arc<Ledger>, hands: &[Hands]) {
     let end = Instant::now() + WRITE_OFF_MAX;
     loop {
-        for (sink, queues) in sinks.iter().enumerate() {
-            queues.status.write_off(ledger, sink);
-            while let Some((share, demand)) = queues.buffer.try_pop() {
-                ledger.send(sink, demand.events);
-                ledger.give_up(sink, demand, Outcome::Shutdown, share.ack.is_awaited());
-                share.ack.settle(Outcome::Shutdown);
-            }
-            // Empty but of what found no room on disk.
-            while let Some((share, demand)) = queues.inbox.try_pop() {
-                turn_away(ledger, sink, share, demand);
-            }
-        }
+        take_off(ledger, hands);
         // Routers that waited for room push once more.
         let now = Instant::now();
         if now >= end || ledger.snapshot().violations_at_end().is_empty() {
             return;
         }
         sleep_until(now + Duration::from_millis(1)).await;
+    }
+}
+
+async fn write_off_all(ledger: &Arc<Ledger>, hands: &[Hands]) -> std::convert::Infallible {
+    loop {
+        take_off(ledger, hands);
+        sleep_until(Instant::now() + Duration::from_millis(1)).await;
+    }
+}
+
+fn take_off(ledger: &Arc<Ledger>, hands: &[Hands]) {
+    for held in hands {
+        if let Some(status) = held.status.upgrade() {
+            status.write_off(ledger, held.slot);
+        }
+        let (Some(inbox), Some(buffer)) = (held.inbox.upgrade(), held.buffer.upgrade()) else {
+            continue;
+        };
+        while let Some((share, demand)) = buffer.try_pop() {
+            ledger.send(held.slot, demand.events);
+            let awaited = share.ack.is_awaited();
+            ledger.give_up(held.slot, demand, Outcome::Shutdown, awaited);
+            share.ack.settle(Outcome::Shutdown);
+        }
+        // Empty but of what found no room on disk.
+        while let Some((share, demand)) = inbox.try_pop() {
+            turn_away(ledger, held.slot, share, demand);
+        }
     }
 }

@@ -12,7 +12,7 @@ const SWEEP_AT_MIN: usize = 64;
 /// Parses the batches of one source. A format that is detected is detected for
 /// each stream on its own; a named one is read by one reader for all.
 pub(super) struct Lanes {
-    formats: Formats,
+    formats: Arc<Formats>,
     shared: Option<Reader>,
     /// By the stream's address, which cannot be another's as long as the
     /// `Weak` beside it lives.
@@ -21,7 +21,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(formats: Formats) -> Lanes {
+    pub(super) fn new(formats: Arc<Formats>) -> Lanes {
         let shared = (!formats.is_detected()).then(|| formats.reader());
         Lanes {
             formats,

@@ -11,48 +11,55 @@
 //! End of input drains without a deadline. A stop gives sources until
 //! `grace - 5 s` to read what is still coming and sinks until `grace` to
 //! deliver it; what then remains is counted as dropped at shutdown.
+//!
+//! A reload brings another plan ([`reload`]); to start is to reload from nothing.
 
+mod control;
+mod diff;
 mod drain;
 mod entrance;
 pub mod explain;
-mod feed;
 mod lanes;
 mod monitor;
+mod queue;
+mod reload;
 mod router;
 #[cfg(test)]
 mod simulation;
 mod spool;
 mod start;
+mod swap;
 mod with;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::Instant;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, watch};
 
-pub use monitor::Monitor;
+pub use control::Control;
+pub use monitor::{Monitor, Roster};
+pub use reload::{Changes, Reloader, Seed};
 pub use spool::{DiskBuffer, Fsync};
-pub use with::{Editor, Withs};
+pub use with::{Editor, Prints, Withs};
 
-use crate::buffer::Memory;
 use crate::buffer::disk::OpenError;
 use crate::event::{Needs, Pool};
 use crate::parse::Formats;
 use crate::route::Table;
-use crate::seam::{Stage, StateDirectory, StateError, StateLock, World};
+use crate::seam::{StateDirectory, StateError, StateLock, World};
 use crate::sink::Sink;
-use crate::sink::driver::{Ended, LoadLimits, Status};
+use crate::sink::driver::LoadLimits;
 use crate::sink::encode::Encoder;
-use crate::source::{Source, SourceError, Stop, Stopper};
+use crate::source::{Source, SourceError};
 use crate::telemetry::{Labels, Ledger, Quota, Snapshot};
-use drain::{Queues, drain, finish_spools, overdue, write_off};
-use spool::{Buffers, Spooling};
-use start::{Shared, start_sinks, start_source};
-
-/// Of the grace period, how much is kept for the sinks once the sources have
-/// stopped reading.
-const SINKS_SHARE_OF_GRACE: Duration = Duration::from_secs(5);
+use drain::{Draining, Ending, Hands, finish_spools, overdue, write_off};
+use reload::{Order, Standing};
+use spool::Spooling;
+use start::{Phase, RunningSink, RunningSource};
 
 /// What was meant: built components and compiled rules, ready to run.
 pub struct Plan {
@@ -70,6 +77,8 @@ pub struct Plan {
     pub needs: Arc<Needs>,
     /// What is done to events on their way.
     pub with: Withs,
+    /// The format of events that were edited.
+    pub json: Arc<Formats>,
     /// Where something of the plan keeps state: locked while it runs.
     pub state: Option<StateDirectory>,
 }
@@ -81,7 +90,11 @@ pub struct PlannedSource {
     /// The source.
     pub source: Box<dyn Source>,
     /// Its parsers.
-    pub formats: Formats,
+    pub formats: Arc<Formats>,
+    /// A hash of what is written of the source but its parsers.
+    pub print: u128,
+    /// A hash of what is written of its parsers.
+    pub format_print: u128,
 }
 
 /// A built sink.
@@ -103,6 +116,8 @@ pub struct PlannedSink {
     pub dead_letter: Option<(usize, Encoder)>,
     /// The place of the sink that takes over while this one is down.
     pub fallback: Option<usize>,
+    /// A hash of what is written of it but its buffer.
+    pub print: u128,
 }
 
 /// Why a plan did not start.
@@ -127,6 +142,28 @@ pub enum StartError {
         /// Why.
         error: OpenError,
     },
+    /// A stage of a buffer on disk runs for the plan that it was started with.
+    #[error(
+        "{what} cannot change while {sink} has a disk buffer: restart tflog, or hand over to a new process with SIGUSR2, which delivers what is on disk"
+    )]
+    Spooled {
+        /// What is written otherwise.
+        what: String,
+        /// A sink with a buffer on disk.
+        sink: String,
+    },
+    /// A router has not come to the plans before: it waits for a sink.
+    #[error("source {0} still waits for a full sink under an earlier plan: reload again later")]
+    Busy(String),
+    /// One plan after the other has wanted other fields of events.
+    #[error("too many different fields were wanted since tflog was started: start it again")]
+    Columns,
+    /// State cannot move while it is in use.
+    #[error("`state` is {0} until tflog is started again")]
+    Moved(PathBuf),
+    /// The run is over, or about to be.
+    #[error("tflog is stopping")]
+    Stopping,
     /// The machine gave no thread or pipe.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -143,134 +180,45 @@ pub struct Report {
 
 /// A running plan.
 pub struct Pipeline {
-    sources: Vec<(String, SourceStage)>,
-    routers: Vec<Stage<()>>,
-    sinks: Vec<RunningSink>,
+    world: World,
     ledger: Arc<Ledger>,
     control: Control,
+    /// The state directory in use, locked until the end.
+    state: Option<(PathBuf, StateLock)>,
     monitor: Arc<Monitor>,
-    lock: Option<StateLock>,
+    pool: Arc<Pool>,
+    /// Where each name is counted.
+    slots: Slots,
+    /// What new routers get, and the next reload compares with.
+    standing: Standing,
+    /// Those of the plan, those that ended by themselves, and those that a
+    /// reload has removed or replaced and that have not ended.
+    sources: Vec<RunningSource>,
+    /// By place in the plan.
+    sinks: Vec<RunningSink>,
+    /// The ends of all sources that have not ended.
+    endings: FuturesUnordered<Ending>,
+    /// The sinks that a reload, or the end, has removed.
+    draining: FuturesUnordered<Draining>,
+    /// The stages of buffers on disk, which end after all drivers.
+    spools: Vec<Spooling>,
+    /// What drivers hold, to be written off if they hang.
+    hands: Vec<Hands>,
+    orders: mpsc::Receiver<Order>,
+    reloader: Reloader,
+    /// The readers of all sinks, and whether each went away.
+    readers: watch::Sender<Vec<watch::Receiver<bool>>>,
 }
 
-type SourceStage = Stage<Result<(), SourceError>>;
-
-struct RunningSink {
-    /// What is routed to it.
-    inbox: Arc<Memory>,
-    /// What its driver takes from: the same, unless its buffer is on disk.
-    buffer: Arc<Memory>,
-    /// Between the two, if it is.
-    spool: Option<Spooling>,
-    status: Arc<Status>,
-    driver: Stage<Ended>,
-    name: String,
-    /// The places of the sinks that its driver passes copies on to.
-    feeds: Vec<usize>,
-}
-
-impl RunningSink {
-    fn queues(&self) -> Queues {
-        Queues {
-            inbox: self.inbox.clone(),
-            buffer: self.buffer.clone(),
-            status: self.status.clone(),
-        }
-    }
-}
-
-/// Stops a running pipeline, from wherever a signal is heard.
-#[derive(Clone)]
-pub struct Control {
-    stopper: Arc<Stopper>,
-    cut_off: watch::Sender<Option<Instant>>,
-    grace: Duration,
-    stopping: watch::Sender<bool>,
-}
-
-impl Control {
-    /// Begins to stop: sources read what is still coming, sinks drain, both
-    /// within the grace period.
-    pub fn stop(&self) {
-        if self.stopping.send_replace(true) {
-            // A later deadline would not be everybody's.
-            return;
-        }
-        let now = Instant::now();
-        let reading = self
-            .grace
-            .saturating_sub(SINKS_SHARE_OF_GRACE)
-            .max(self.grace / 2);
-        self.stopper.stop(now + reading);
-        self.cut_off.send_replace(Some(now + self.grace));
-    }
-
-    /// Stops reading at once; what was read is still delivered, without a
-    /// deadline.
-    fn stop_reading(&self) {
-        self.stopper.stop(Instant::now());
-    }
+/// By name, the places in the ledger, for the whole run.
+#[derive(Default)]
+struct Slots {
+    sources: HashMap<String, usize>,
+    routes: HashMap<String, usize>,
+    sinks: HashMap<String, usize>,
 }
 
 impl Pipeline {
-    /// Locks the state directory, opens every source, then starts every stage.
-    pub async fn start(mut plan: Plan, world: &World) -> Result<Pipeline, StartError> {
-        let lock = plan.state.as_ref().map(StateDirectory::lock).transpose()?;
-        let disks = Buffers::open(&plan, world)?;
-        for planned in &mut plan.sources {
-            planned
-                .source
-                .open()
-                .await
-                .map_err(|error| StartError::Source {
-                    name: planned.labels.id.clone(),
-                    error,
-                })?;
-        }
-        let (stopper, stop) = Stop::new()?;
-        let control = Control {
-            stopper: Arc::new(stopper),
-            cut_off: watch::Sender::new(None),
-            grace: plan.grace,
-            stopping: watch::Sender::new(false),
-        };
-        let quotas = plan.sinks.iter().map(|s| s.quota).collect();
-        let ledger = Ledger::new(plan.sources.len(), plan.routes.len(), quotas);
-        let mut monitor = Monitor::new(&plan, ledger.clone(), control.stopping.subscribe());
-        let (sinks, lanes) = start_sinks(
-            plan.sinks,
-            disks,
-            &plan.needs,
-            &ledger,
-            &control,
-            &mut monitor,
-            world,
-        )?;
-        let shared = Shared {
-            table: Arc::new(plan.table),
-            lanes: lanes.into(),
-            ledger: ledger.clone(),
-            pool: Arc::new(Pool::default()),
-            with: plan.with,
-        };
-        let mut sources = Vec::new();
-        let mut routers = Vec::new();
-        for (index, planned) in plan.sources.into_iter().enumerate() {
-            let name = planned.labels.id.clone();
-            let (source, router) = start_source(index, planned, &shared, stop.clone(), world)?;
-            sources.push((name, source));
-            routers.push(router);
-        }
-        Ok(Pipeline {
-            sources,
-            routers,
-            sinks,
-            ledger,
-            control,
-            monitor: Arc::new(monitor),
-            lock,
-        })
-    }
-
     /// The handle that stops it.
     #[must_use]
     pub fn control(&self) -> Control {
@@ -283,56 +231,55 @@ impl Pipeline {
         self.monitor.clone()
     }
 
+    /// The handle that brings other plans while it runs.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Runs until every source has ended and every sink has drained, or the
     /// grace period after a stop is over.
-    pub async fn finish(self) -> Report {
-        let Pipeline {
-            sources,
-            routers,
-            mut sinks,
-            ledger,
-            control,
-            lock,
-            ..
-        } = self;
-        let queues: Vec<_> = sinks.iter().map(RunningSink::queues).collect();
-        let spools: Vec<_> = sinks.iter_mut().filter_map(|s| s.spool.take()).collect();
+    pub async fn finish(mut self) -> Report {
         let mut failures = Vec::new();
-        let drain = drain(sources, routers, sinks, &control, &mut failures);
+        let cut_off = self.control.cut_off();
         let hangs = tokio::select! {
             biased;
-            () = drain => false,
-            () = overdue(&control.cut_off) => true,
+            () = self.run(&mut failures) => false,
+            () = overdue(cut_off) => true,
         };
         if hangs {
-            write_off(&ledger, &queues).await;
+            write_off(&self.ledger, &self.hands).await;
         }
-        finish_spools(spools, &mut failures).await;
-        let snapshot = ledger.snapshot();
-        drop(lock);
+        finish_spools(std::mem::take(&mut self.spools), &mut failures).await;
+        let snapshot = self.ledger.snapshot();
         Report { snapshot, failures }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A signal that comes after a stage has failed finds it stopping.
-    #[tokio::test(start_paused = true)]
-    async fn whoever_is_told_twice_to_stop_keeps_the_first_deadline() {
-        let (stopper, _stop) = Stop::new().expect("pipe");
-        let control = Control {
-            stopper: Arc::new(stopper),
-            cut_off: watch::Sender::new(None),
-            grace: Duration::from_secs(10),
-            stopping: watch::Sender::new(false),
-        };
-        let start = Instant::now();
-        control.stop();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        control.stop();
-        let deadline = *control.cut_off.borrow();
-        assert_eq!(deadline, Some(start + Duration::from_secs(10)));
+    async fn run(&mut self, failures: &mut Vec<String>) {
+        while self
+            .sources
+            .iter()
+            .any(|source| source.phase != Phase::Done)
+        {
+            tokio::select! {
+                Some(gone) = self.endings.next() => self.ended(&gone, failures),
+                Some(failure) = self.draining.next() => failures.extend(failure),
+                Some(order) = self.orders.recv() => {
+                    let changes = self.adopt(order.plan).await;
+                    // Whoever ordered it may have stopped waiting.
+                    let _ = order.done.send(changes);
+                }
+            }
+        }
+        self.orders.close();
+        // No router is left but in the plan that new ones would get.
+        self.standing = Standing::default();
+        for sink in std::mem::take(&mut self.sinks) {
+            self.draining
+                .push(Box::pin(sink.drain(self.ledger.clone())));
+        }
+        while let Some(failure) = self.draining.next().await {
+            failures.extend(failure);
+        }
     }
 }

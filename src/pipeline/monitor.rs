@@ -1,16 +1,19 @@
 //! What a running pipeline can be asked: counts, readiness.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::Plan;
+use super::Pipeline;
+use super::start::Phase;
 use crate::sink::driver::Status;
+use crate::source::http::Mount;
 use crate::telemetry::{
-    Gauges, Labels, Ledger, Series, Snapshot, render, render_gauges, render_listener, render_series,
+    Gauges, Labels, Ledger, Series, Snapshot, render, render_gauges, render_listener,
+    render_reloads, render_series,
 };
 
 /// How long a readiness check may take in all.
@@ -19,59 +22,131 @@ const READY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Answers for a running pipeline.
 pub struct Monitor {
     ledger: Arc<Ledger>,
-    sources: Vec<Labels>,
-    routes: Vec<String>,
-    sinks: Vec<Labels>,
-    buffer_bytes: Vec<u64>,
-    required: Vec<bool>,
-    watched: Vec<Watched>,
-    /// By source, as far as they have some.
-    gauges: Vec<Option<Arc<dyn Gauges>>>,
-    series: Vec<Arc<Series>>,
+    roster: Mutex<Arc<Roster>>,
+    stopping: watch::Receiver<bool>,
     /// Connections that tflog's own listener turned away.
     refused: AtomicU64,
-    stopping: watch::Receiver<bool>,
+    reloads_good: AtomicU64,
+    reloads_bad: AtomicU64,
+}
+
+/// Who is counted where in the ledger, and what runs. A name that a reload has
+/// removed keeps its place.
+#[derive(Default)]
+pub struct Roster {
+    /// The sources, by place in the ledger.
+    pub sources: Vec<Labels>,
+    /// The routes' names, by place in the ledger.
+    pub routes: Vec<String>,
+    /// The sinks, by place in the ledger.
+    pub sinks: Vec<Labels>,
+    /// The parts of tflog's own listener.
+    pub mounts: Vec<Mount>,
+    /// The sinks that run.
+    watched: Vec<Watched>,
+    /// Numbers that sources which read keep of themselves, by place in the ledger.
+    gauges: Vec<(usize, Arc<dyn Gauges>)>,
+    series: Vec<Arc<Series>>,
 }
 
 struct Watched {
+    sink: usize,
+    required: bool,
     status: Arc<Status>,
     ask: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
     gauges: Option<Arc<dyn Gauges>>,
 }
 
+impl Pipeline {
+    /// What sources that read take at tflog's own listener.
+    fn mounts(&self) -> Vec<Mount> {
+        let live = self.sources.iter().filter(|s| s.phase == Phase::Live);
+        live.filter_map(|source| source.mount.clone()).collect()
+    }
+
+    /// What sources that read count themselves.
+    fn gauges(&self) -> Vec<(usize, Arc<dyn Gauges>)> {
+        let live = self.sources.iter().filter(|s| s.phase != Phase::Leaving);
+        let counting = live.filter_map(|source| {
+            let gauges = source.gauges.clone()?;
+            Some((self.slots.sources[&source.name], gauges))
+        });
+        counting.collect()
+    }
+
+    /// The roster of the plan that is in force.
+    pub(super) fn roster(&self, plan: PlanLabels) -> Roster {
+        let before = self.monitor.roster();
+        let mut roster = Roster {
+            sources: before.sources.clone(),
+            routes: before.routes.clone(),
+            sinks: before.sinks.clone(),
+            mounts: self.mounts(),
+            watched: Vec::new(),
+            gauges: self.gauges(),
+            series: plan.series,
+        };
+        for labels in plan.sources {
+            let slot = self.slots.sources[&labels.id];
+            put(&mut roster.sources, slot, labels);
+        }
+        for name in plan.routes {
+            let slot = self.slots.routes[&name];
+            put(&mut roster.routes, slot, name);
+        }
+        for sink in &self.sinks {
+            put(&mut roster.sinks, sink.slot, sink.labels.clone());
+            roster.watched.push(Watched {
+                sink: sink.slot,
+                required: sink.required,
+                status: sink.status.clone(),
+                ask: sink.ask.clone(),
+                gauges: sink.gauges.clone(),
+            });
+        }
+        roster
+    }
+}
+
+/// What a plan calls its components, in any order.
+pub(super) struct PlanLabels {
+    pub(super) sources: Vec<Labels>,
+    pub(super) routes: Vec<String>,
+    pub(super) series: Vec<Arc<Series>>,
+}
+
+/// Places are given one after the other: a new one is the next.
+fn put<T>(all: &mut Vec<T>, slot: usize, labels: T) {
+    match all.get_mut(slot) {
+        Some(place) => *place = labels,
+        None => all.push(labels),
+    }
+}
+
 impl Monitor {
-    pub(super) fn new(
-        plan: &Plan,
-        ledger: Arc<Ledger>,
-        stopping: watch::Receiver<bool>,
-    ) -> Monitor {
+    pub(super) fn new(ledger: Arc<Ledger>, stopping: watch::Receiver<bool>) -> Monitor {
         Monitor {
             ledger,
-            sources: plan.sources.iter().map(|s| s.labels.clone()).collect(),
-            routes: plan.routes.clone(),
-            sinks: plan.sinks.iter().map(|s| s.labels.clone()).collect(),
-            buffer_bytes: plan.sinks.iter().map(|s| s.quota.bytes_max).collect(),
-            required: plan.sinks.iter().map(|s| s.required).collect(),
-            watched: Vec::new(),
-            gauges: plan.sources.iter().map(|s| s.source.gauges()).collect(),
-            series: plan.with.series.clone(),
+            roster: Mutex::default(),
             refused: AtomicU64::new(0),
             stopping,
+            reloads_good: AtomicU64::new(0),
+            reloads_bad: AtomicU64::new(0),
         }
     }
 
-    /// Adds the next sink, in the plan's order.
-    pub(super) fn watch_sink(
-        &mut self,
-        status: Arc<Status>,
-        ask: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
-        gauges: Option<Arc<dyn Gauges>>,
-    ) {
-        self.watched.push(Watched {
-            status,
-            ask,
-            gauges,
-        });
+    pub(super) fn set(&self, roster: Roster) {
+        *self.roster.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
+    }
+
+    /// Counts a reload that was put in force, or refused.
+    pub fn count_reload(&self, good: bool) {
+        let reloads = if good {
+            &self.reloads_good
+        } else {
+            &self.reloads_bad
+        };
+        reloads.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every count at this moment.
@@ -80,22 +155,13 @@ impl Monitor {
         self.ledger.snapshot()
     }
 
-    /// The sources by place in the plan.
+    /// Who is where in the snapshots that were taken before.
     #[must_use]
-    pub fn sources(&self) -> &[Labels] {
-        &self.sources
-    }
-
-    /// The sinks by place in the plan.
-    #[must_use]
-    pub fn sinks(&self) -> &[Labels] {
-        &self.sinks
-    }
-
-    /// The routes' names by place in the plan.
-    #[must_use]
-    pub fn routes(&self) -> &[String] {
-        &self.routes
+    pub fn roster(&self) -> Arc<Roster> {
+        self.roster
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Hears that tflog's own listener turned a connection away.
@@ -107,29 +173,31 @@ impl Monitor {
     #[must_use]
     pub fn metrics(&self) -> String {
         let snapshot = self.snapshot();
-        let watched = self.sinks.iter().zip(&self.watched);
-        let gauges: Vec<_> = watched
-            .flat_map(|(labels, w)| {
+        let roster = self.roster();
+        let gauges: Vec<_> = roster
+            .watched
+            .iter()
+            .flat_map(|w| {
                 let status: Arc<dyn Gauges> = w.status.clone();
                 let own = w.gauges.clone().into_iter();
+                let labels = &roster.sinks[w.sink];
                 own.chain([status]).map(move |gauges| (labels, gauges))
             })
             .collect();
-        let ledger = render(
-            &snapshot,
-            &self.sources,
-            &self.routes,
-            &self.sinks,
-            &self.buffer_bytes,
-        );
-        let of_sources = self.sources.iter().zip(&self.gauges);
+        let of_sources = roster.gauges.iter();
         let of_sources: Vec<_> = of_sources
-            .filter_map(|(labels, gauges)| Some((labels, gauges.clone()?)))
+            .map(|(source, gauges)| (&roster.sources[*source], gauges.clone()))
             .collect();
-        let series = self.series.iter().map(|series| &**series);
+        let ledger = render(&snapshot, &roster.sources, &roster.routes, &roster.sinks);
+        let series = roster.series.iter().map(|series| &**series);
+        let reloads = render_reloads(
+            self.reloads_good.load(Ordering::Relaxed),
+            self.reloads_bad.load(Ordering::Relaxed),
+        );
         let listener = render_listener(self.refused.load(Ordering::Relaxed));
         ledger
             + &listener
+            + &reloads
             + &render_gauges("source", &of_sources)
             + &render_gauges("sink", &gauges)
             + &render_series(series)
@@ -142,8 +210,10 @@ impl Monitor {
             return vec!["stopping".to_owned()];
         }
         let full = self.ledger.full_sinks();
-        full.into_iter()
-            .map(|sink| format!("sink {}: its buffer is full", self.sinks[sink].id))
+        let roster = self.roster();
+        let names = full.into_iter().filter_map(|sink| roster.sinks.get(sink));
+        names
+            .map(|sink| format!("sink {}: its buffer is full", sink.id))
             .collect()
     }
 
@@ -151,22 +221,21 @@ impl Monitor {
     /// within reach.
     pub async fn ready(&self) -> Vec<String> {
         let mut reasons = self.accepts();
-        for (sink, watched) in self.watched.iter().enumerate() {
-            if !self.required[sink] {
-                continue;
-            }
-            if let Err(reason) = self.check(sink, watched).await {
-                reasons.push(format!("sink {}: {reason}", self.sinks[sink].id));
+        let roster = self.roster();
+        for watched in roster.watched.iter().filter(|watched| watched.required) {
+            if let Err(reason) = self.check(watched).await {
+                let name = &roster.sinks[watched.sink].id;
+                reasons.push(format!("sink {name}: {reason}"));
             }
         }
         reasons
     }
 
-    async fn check(&self, sink: usize, watched: &Watched) -> Result<(), String> {
+    async fn check(&self, watched: &Watched) -> Result<(), String> {
         if let Some(reason) = watched.status.failing() {
             return Err(reason);
         }
-        let before = self.snapshot().sinks[sink].delivered;
+        let before = self.snapshot().sinks[watched.sink].delivered;
         let (answer, result) = oneshot::channel();
         let asked = async {
             // A driver that has ended has nothing left to deliver.
@@ -179,7 +248,7 @@ impl Monitor {
             return result;
         }
         // A busy driver does not answer, but then it delivers.
-        if self.snapshot().sinks[sink].delivered > before {
+        if self.snapshot().sinks[watched.sink].delivered > before {
             return Ok(());
         }
         Err(format!("nothing delivered for {READY_TIMEOUT:?}"))

@@ -5,17 +5,19 @@ mod made;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use super::entrance::Arrival;
 use super::lanes::Lanes;
+use super::queue::User;
 use super::with::Lists;
 use crate::buffer::Memory;
 use crate::event::{Ack, Batch, Bits, Late, Receipt, Rows, Settled, Share};
+use crate::parse::Formats;
 use crate::route::{Routed, Table};
 use crate::seam::Clock;
-use crate::telemetry::{Demand, Entry, Ledger, Transfer};
+use crate::telemetry::{Demand, Entry, Ledger, Places, Transfer};
 
 /// What a queued share costs beside what it pins: so that a flood of tiny
 /// batches is bounded too.
@@ -25,15 +27,39 @@ pub(super) const SHARE_OVERHEAD_BYTES: u64 = 512;
 pub(super) struct Lane {
     pub(super) buffer: Arc<Memory>,
     pub(super) required: bool,
+    /// Keeps the buffer open as long as a router has the lane.
+    pub(super) _user: User,
+}
+
+/// What all routers have in common as long as a plan is in force.
+pub(super) struct InForce {
+    pub(super) table: Arc<Table>,
+    pub(super) sinks: Box<[Lane]>,
+    pub(super) places: Arc<Places>,
+}
+
+/// Another plan for a router, from its next batch on.
+pub(super) struct Turn {
+    pub(super) plan: Arc<InForce>,
+    /// The source's place in it.
+    pub(super) place: usize,
+    pub(super) lists: Lists,
+    /// How lines are read, if that changes.
+    pub(super) formats: Option<Arc<Formats>>,
+    /// Told once it is taken.
+    pub(super) taken: oneshot::Sender<()>,
 }
 
 /// One source's router.
 pub(super) struct Router {
+    /// The source's place in the ledger.
     pub(super) source: usize,
+    /// Its place in the plan.
+    pub(super) place: usize,
     pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) turns: mpsc::Receiver<Turn>,
     pub(super) lanes: Lanes,
-    pub(super) table: Arc<Table>,
-    pub(super) sinks: Arc<[Lane]>,
+    pub(super) plan: Arc<InForce>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) report: Arc<dyn Settled>,
     pub(super) lists: Lists,
@@ -59,14 +85,20 @@ pub(super) struct Scratch {
 impl Router {
     /// Routes until the source has ended and everything it sent is queued.
     pub(super) async fn run(mut self) {
+        self.scratch.transfer.places = self.plan.places.clone();
         loop {
-            let arrival = match self.lists.due() {
-                None => Ok(self.arrivals.recv().await),
-                Some(due) => timeout_at(due, self.arrivals.recv()).await,
-            };
-            let Ok(arrival) = arrival else {
-                self.hand_over_made(false).await;
-                continue;
+            let due = self.lists.due();
+            let arrival = tokio::select! {
+                biased;
+                Some(turn) = self.turns.recv() => {
+                    self.turn(turn).await;
+                    continue;
+                }
+                arrival = self.arrivals.recv() => arrival,
+                () = at(due) => {
+                    self.hand_over_made(false).await;
+                    continue;
+                }
             };
             let Some(mut arrival) = arrival else {
                 break;
@@ -79,6 +111,29 @@ impl Router {
             self.hand_over_made(false).await;
         }
         self.hand_over_made(true).await;
+    }
+
+    /// Goes on under another plan: no batch is in hand, and what lists hold ends
+    /// under the plan before.
+    async fn turn(&mut self, turn: Turn) {
+        self.hand_over_made(true).await;
+        let Turn {
+            plan,
+            place,
+            lists,
+            formats,
+            taken,
+        } = turn;
+        self.place = place;
+        self.lists = lists;
+        if let Some(formats) = formats {
+            self.lanes = Lanes::new(formats);
+        }
+        self.scratch = Scratch::default();
+        self.scratch.transfer.places = plan.places.clone();
+        self.plan = plan;
+        // Whoever wanted to know may have stopped waiting.
+        let _ = taken.send(());
     }
 
     /// Routes a parsed batch, and runs what lists there are on the way.
@@ -94,7 +149,7 @@ impl Router {
         }
         transfer.unparsed = batch.columns().failed().count() as u64;
         let left = self.lists.before_routes(batch, transfer);
-        self.table.route_rows(self.source, batch, left, routed);
+        self.plan.table.route_rows(self.place, batch, left, routed);
         self.lists.behind_routes(batch, routed, transfer, edited);
         if self.lists.holds() {
             self.lists.note_held(batch.rows(), batch.is_awaited());
@@ -116,7 +171,7 @@ impl Router {
 
     /// Waits until all required sinks have room for what was prepared.
     async fn admit(&mut self) {
-        let buffers = &self.sinks;
+        let buffers = &self.plan.sinks;
         let evict = |sink: usize| {
             buffers[sink]
                 .buffer
@@ -144,7 +199,7 @@ impl Router {
         any.clear(rows);
         transfer.demands.clear();
         let whole = pinned_bytes(batch);
-        let sinks = self.sinks.iter().zip(&routed.sinks);
+        let sinks = self.plan.sinks.iter().zip(&routed.sinks);
         for ((lane, share), edited) in sinks.zip(edited) {
             let pinned = edited.as_deref().map_or(whole, pinned_bytes);
             let events = share.count() as u64;
@@ -192,7 +247,8 @@ impl Router {
     fn shrink_demands(&mut self, batch: &Batch) {
         let rows = batch.rows() as u64;
         for (sink, demand) in self.scratch.transfer.demands.iter_mut().enumerate() {
-            if demand.events > 0 && demand.events * 4 < rows && self.ledger.is_pressed(sink) {
+            let small = demand.events > 0 && demand.events * 4 < rows;
+            if small && self.ledger.is_pressed(self.plan.places.sink(sink)) {
                 // Text, cells and fields in proportion, and room for uneven lines.
                 let part = demand.bytes * demand.events / rows;
                 demand.bytes = SHARE_OVERHEAD_BYTES + part * 2;
@@ -237,7 +293,7 @@ impl Router {
             Receipt::new(rows, required, report, waiter)
         };
         self.lists.own(&receipt);
-        let sinks = &self.sinks;
+        let sinks = &self.plan.sinks;
         Bits::freeze_all(&routed.sinks, words, |sink, rows| {
             let (lane, demand) = (&sinks[sink], transfer.demands[sink]);
             if demand.events == 0 || entries[sink] == Entry::Dropped {
@@ -267,6 +323,14 @@ fn without_one(rows: Rows, of: usize) -> Rows {
         return rows.split(of, &[0]).1;
     }
     rows
+}
+
+/// Waits until then, or for ever.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What a share of a batch that is not copied out pins.

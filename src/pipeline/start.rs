@@ -1,148 +1,275 @@
-//! Starts the stages of a plan, sinks first, so that whoever sends has whom
-//! to send to.
+//! Starts single stages: a source with its router, a sink's driver.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use super::Withs;
+use super::drain::{Gone, Hands};
 use super::entrance::Entrance;
 use super::lanes::Lanes;
-use super::router::{Lane, Router, Scratch};
-use super::spool::Buffers;
-use super::{Control, Monitor, PlannedSink, PlannedSource, RunningSink, SourceStage, StartError};
-use crate::buffer::Memory;
-use crate::event::{Needs, Pool};
-use crate::route::Table;
-use crate::seam::{Stage, World};
-use crate::sink::driver::{DeadLetters, Driver, Passage, Status};
-use crate::source::{Outlet, Stop};
-use crate::telemetry::{Ledger, SourceReport};
+use super::queue::{Reread, Reservoir};
+use super::router::{InForce, Router, Scratch, Turn};
+use super::spool::{Stored, stored};
+use super::{Control, Pipeline, PlannedSink, PlannedSource, StartError};
+use crate::event::Needs;
+use crate::seam::Stage;
+use crate::sink::driver::{DeadLetters, Driver, Ended, Passage, Status};
+use crate::source::http::Mount;
+use crate::source::{Outlet, Stop, Stopper, Succession};
+use crate::telemetry::{Gauges, Labels, SourceReport};
 
-/// What all sources' routers share.
-pub(super) struct Shared {
-    pub(super) table: Arc<Table>,
-    pub(super) lanes: Arc<[Lane]>,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) pool: Arc<Pool>,
-    pub(super) with: Withs,
+/// Plans that a router may have before it that it has not come to.
+const TURNS_MAX: usize = 4;
+
+/// Whether a source reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It reads, as the plan in force says.
+    Live,
+    /// A reload has removed or replaced it, and it has not ended yet.
+    Leaving,
+    /// It has come to an end by itself, and stays in the plan.
+    Done,
 }
 
-pub(super) type SinksAndLanes = (Vec<RunningSink>, Vec<Lane>);
+/// A source that was started.
+pub(super) struct RunningSource {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) print: u128,
+    pub(super) format_print: u128,
+    pub(super) phase: Phase,
+    /// Which plan its router was given last.
+    pub(super) plan: u64,
+    pub(super) succession: Succession,
+    pub(super) mount: Option<Mount>,
+    pub(super) gauges: Option<Arc<dyn Gauges>>,
+    pub(super) stopper: Arc<Stopper>,
+    pub(super) turns: mpsc::Sender<Turn>,
+    /// Closed once it has ended.
+    pub(super) gone: watch::Receiver<()>,
+}
 
-pub(super) fn start_sinks(
-    planned: Vec<PlannedSink>,
-    mut disks: Buffers,
-    needs: &Arc<Needs>,
-    ledger: &Arc<Ledger>,
-    control: &Control,
-    monitor: &mut Monitor,
-    world: &World,
-) -> Result<SinksAndLanes, StartError> {
-    let (mut running, mut lanes, mut readers) = (Vec::new(), Vec::new(), Vec::new());
-    let inboxes: Vec<_> = planned.iter().map(|_| Arc::<Memory>::default()).collect();
-    let passage = |sink: usize| Passage {
-        sink,
-        queue: inboxes[sink].clone(),
-    };
-    for (index, sink) in planned.into_iter().enumerate() {
-        let inbox = inboxes[index].clone();
-        let name = sink.labels.id;
-        let cut_off = control.cut_off.subscribe();
-        let (buffer, spool) = disks.start(index, &name, &inbox, ledger, cut_off, world)?;
-        let feeds = [sink.dead_letter.as_ref().map(|d| d.0), sink.fallback];
+/// A sink whose driver was started.
+pub(super) struct RunningSink {
+    pub(super) name: String,
+    pub(super) slot: usize,
+    pub(super) print: u128,
+    pub(super) required: bool,
+    /// Its buffer on disk, if it has one, and whether it holds up its sources.
+    pub(super) disk: Option<Stored>,
+    pub(super) reservoir: Arc<Reservoir>,
+    pub(super) status: Arc<Status>,
+    pub(super) driver: Stage<Ended>,
+    pub(super) cut_off: watch::Sender<Option<Instant>>,
+    pub(super) relieved: watch::Sender<Option<Instant>>,
+    pub(super) reader_gone: watch::Receiver<bool>,
+    pub(super) labels: Labels,
+    pub(super) ask: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
+    pub(super) gauges: Option<Arc<dyn Gauges>>,
+    /// Dropped once it has drained.
+    pub(super) leaving: watch::Sender<()>,
+}
+
+impl RunningSink {
+    pub(super) fn hands(&self) -> Hands {
+        Hands {
+            slot: self.slot,
+            inbox: Arc::downgrade(&self.reservoir.inbox),
+            buffer: Arc::downgrade(&self.reservoir.buffer),
+            status: Arc::downgrade(&self.status),
+        }
+    }
+}
+
+/// Who must have ended before a driver may begin.
+pub(super) type Predecessor = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a driver is started with, beside the sink itself.
+pub(super) struct Seat<'a> {
+    pub(super) slot: usize,
+    /// By place in the plan: the place in the ledger, and the queue.
+    pub(super) all: &'a [(usize, Arc<Reservoir>)],
+    pub(super) place: usize,
+    pub(super) needs: &'a Arc<Needs>,
+    pub(super) predecessor: Option<Predecessor>,
+    pub(super) reread: Option<Reread>,
+}
+
+impl Pipeline {
+    /// Starts the driver of a sink.
+    pub(super) fn start_sink(
+        &self,
+        sink: PlannedSink,
+        seat: Seat<'_>,
+    ) -> Result<RunningSink, StartError> {
+        let disk = stored(&sink);
+        let passage = |place: usize| Passage {
+            sink: seat.all[place].0,
+            queue: seat.all[place].1.passage(),
+        };
+        let world = &self.world;
         let status = Arc::new(Status::default());
         let gauges = sink.sink.gauges();
         let (ask, checks) = mpsc::channel(1);
         let reader_gone = watch::Sender::new(false);
-        readers.push(reader_gone.subscribe());
+        let readers = reader_gone.subscribe();
+        let cut_off = self.control.add_sink();
+        let relieved = watch::Sender::new(None);
+        let reservoir = seat.all[seat.place].1.clone();
         let driver = Driver {
-            index,
-            name: name.as_str().into(),
+            index: seat.slot,
+            name: sink.labels.id.as_str().into(),
             sink: sink.sink,
             required: sink.required,
-            feed: buffer.clone(),
-            ledger: ledger.clone(),
+            feed: reservoir.feed(seat.reread),
+            ledger: self.ledger.clone(),
             status: status.clone(),
             checks,
             limits: sink.limits,
             random: world.random.clone(),
-            cut_off: control.cut_off.subscribe(),
+            cut_off: cut_off.subscribe(),
+            relieved: relieved.subscribe(),
             reader_gone,
             dead_letters: sink.dead_letter.map(|(to, encoder)| DeadLetters {
                 to: passage(to),
                 encoder: Mutex::new(encoder),
-                needs: needs.clone(),
+                needs: seat.needs.clone(),
                 clock: world.clock.clone(),
                 random: world.random.clone(),
             }),
             fallback: sink.fallback.map(passage),
         };
-        let driver = world.spawn.stage(&format!("sink-{name}"), driver.run())?;
-        lanes.push(Lane {
-            buffer: inbox.clone(),
+        let predecessor = seat.predecessor;
+        let run = async move {
+            if let Some(predecessor) = predecessor {
+                predecessor.await;
+            }
+            driver.run().await
+        };
+        let name = sink.labels.id.clone();
+        let driver = world.spawn.stage(&format!("sink-{name}"), run)?;
+        Ok(RunningSink {
+            name,
+            slot: seat.slot,
+            print: sink.print,
             required: sink.required,
-        });
-        monitor.watch_sink(status.clone(), ask, gauges);
-        running.push(RunningSink {
-            inbox,
-            buffer,
-            spool,
+            disk,
+            reservoir,
             status,
             driver,
-            name,
-            feeds: feeds.into_iter().flatten().collect(),
-        });
+            cut_off,
+            relieved,
+            reader_gone: readers,
+            labels: sink.labels,
+            ask,
+            gauges,
+            leaving: watch::Sender::new(()),
+        })
     }
-    stop_when_gone(readers, control, world);
-    Ok((running, lanes))
+
+    /// Starts a source, once `after` has ended, and its router.
+    pub(super) fn start_source(
+        &mut self,
+        place: usize,
+        planned: PlannedSource,
+        plan: &Arc<InForce>,
+        after: Option<watch::Receiver<()>>,
+    ) -> Result<(), StartError> {
+        let name = planned.labels.id;
+        let slot = self.slots.sources[&name];
+        let (stopper, stop) = Stop::new()?;
+        let stopper = Arc::new(stopper);
+        self.control.add_source(&stopper);
+        let (entrance, arrivals) = Entrance::new(slot, self.ledger.clone());
+        let (turns, router_turns) = mpsc::channel(TURNS_MAX);
+        let report = SourceReport {
+            ledger: self.ledger.clone(),
+            source: slot,
+        };
+        let router = Router {
+            source: slot,
+            place,
+            arrivals,
+            turns: router_turns,
+            lanes: Lanes::new(planned.formats),
+            plan: plan.clone(),
+            ledger: self.ledger.clone(),
+            report: Arc::new(report),
+            lists: self.standing.with.lists(place),
+            clock: self.world.clock.clone(),
+            scratch: Scratch::default(),
+        };
+        let spawn = &self.world.spawn;
+        let router = spawn.stage(&format!("route-{name}"), router.run())?;
+        let (pool, world) = (self.pool.clone(), self.world.clone());
+        let outlet = Outlet::new(slot, pool, world, Arc::new(entrance));
+        let (succession, mount) = (planned.source.succession(), planned.source.mount());
+        let gauges = planned.source.gauges();
+        let mut source = planned.source;
+        let run = async move {
+            if let Some(mut before) = after {
+                // Fails once the other end is dropped: that is what it waits for.
+                let _ = before.changed().await;
+                if source.keeps_state() {
+                    source.open().await?;
+                }
+            }
+            source.run(outlet, stop).await
+        };
+        let source = spawn.stage(&name, run)?;
+        let (here, gone) = watch::channel(());
+        let id = self.standing.next_id();
+        self.endings.push(Box::pin(async move {
+            let source = source.await;
+            let router = router.await;
+            drop(here);
+            Gone { id, source, router }
+        }));
+        self.sources.push(RunningSource {
+            id,
+            name,
+            print: planned.print,
+            format_print: planned.format_print,
+            phase: Phase::Live,
+            plan: self.standing.number,
+            succession,
+            mount,
+            gauges,
+            stopper,
+            turns,
+            gone,
+        });
+        Ok(())
+    }
 }
 
-pub(super) fn start_source(
-    index: usize,
-    planned: PlannedSource,
-    shared: &Shared,
-    stop: Stop,
-    world: &World,
-) -> Result<(SourceStage, Stage<()>), StartError> {
-    let ledger = shared.ledger.clone();
-    let (entrance, arrivals) = Entrance::new(index, ledger.clone());
-    let report = SourceReport {
-        ledger: ledger.clone(),
-        source: index,
-    };
-    let router = Router {
-        source: index,
-        arrivals,
-        lanes: Lanes::new(planned.formats),
-        table: shared.table.clone(),
-        sinks: shared.lanes.clone(),
-        ledger,
-        report: Arc::new(report),
-        lists: shared.with.lists(index),
-        clock: world.clock.clone(),
-        scratch: Scratch::default(),
-    };
-    let name = planned.labels.id;
-    let router = world.spawn.stage(&format!("route-{name}"), router.run())?;
-    let outlet = Outlet::new(
-        index,
-        shared.pool.clone(),
-        world.clone(),
-        Arc::new(entrance),
-    );
-    let source = world.spawn.stage(&name, planned.source.run(outlet, stop))?;
-    Ok((source, router))
-}
-
-/// Nobody is left to read for when the readers of all sinks went away.
-fn stop_when_gone(readers: Vec<watch::Receiver<bool>>, control: &Control, world: &World) {
-    let control = control.clone();
-    world.spawn.task(async move {
-        if all_gone(readers).await {
-            control.stop_reading();
+/// Stops reading once the readers of all sinks went away.
+pub(super) async fn watch_readers(
+    mut readers: watch::Receiver<Vec<watch::Receiver<bool>>>,
+    control: Control,
+) {
+    loop {
+        let all = readers.borrow_and_update().clone();
+        tokio::select! {
+            gone = all_gone(all) => {
+                if gone {
+                    control.stop_reading();
+                    return;
+                }
+                if readers.changed().await.is_err() {
+                    return;
+                }
+            }
+            changed = readers.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
         }
-    });
+    }
 }
 
 /// Whether the readers of all sinks went away (none: false).

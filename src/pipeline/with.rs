@@ -30,6 +30,27 @@ pub struct Withs {
     pub series: Vec<Arc<Series>>,
     /// How events are edited; there if any list is.
     pub editor: Option<Editor>,
+    /// What each list says, by the places above.
+    pub prints: Prints,
+}
+
+/// What is written of `with` lists, as hashes: equal ones do the same.
+#[derive(Default)]
+pub struct Prints {
+    /// Of the sources.
+    pub sources: Vec<u128>,
+    /// Of the routes.
+    pub routes: Vec<u128>,
+    /// Of the sinks.
+    pub sinks: Vec<u128>,
+}
+
+/// By place, where a list that goes on as it is was in the plan before.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) sources: Vec<Option<usize>>,
+    pub(super) routes: Vec<Option<usize>>,
+    pub(super) sinks: Vec<Option<usize>>,
 }
 
 /// What makes events JSON and reads them again.
@@ -101,6 +122,14 @@ struct Out {
 }
 
 impl Withs {
+    /// Takes over the lists of the plan before that go on as they are, with
+    /// what they remember.
+    pub(super) fn inherit(&mut self, before: &mut Withs, kept: &Kept) {
+        inherit(&mut self.sources, &mut before.sources, &kept.sources);
+        inherit(&mut self.routes, &mut before.routes, &kept.routes);
+        inherit(&mut self.sinks, &mut before.sinks, &kept.sinks);
+    }
+
     /// The lists for the router of a source.
     pub(super) fn lists(&self, source: usize) -> Lists {
         let all = |lists: &[List]| lists.iter().map(List::another).collect();
@@ -133,6 +162,14 @@ impl Settled for ThenTold {
         self.report.settled(tally);
         if tally.is_kept() {
             self.hooks.iter().for_each(|hook| hook.settled(tally));
+        }
+    }
+}
+
+fn inherit(lists: &mut [List], before: &mut [List], kept: &[Option<usize>]) {
+    for (list, from) in lists.iter_mut().zip(kept) {
+        if let Some(old) = from.and_then(|from| before.get_mut(from)) {
+            *list = std::mem::take(old);
         }
     }
 }

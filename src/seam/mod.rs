@@ -47,7 +47,7 @@ impl World {
             random: Random::system(),
             spawn: Spawn::Threads(runtime),
             disk: Arc::new(RealDisk),
-            network: Arc::new(RealNetwork),
+            network: Arc::new(RealNetwork::default()),
         }
     }
 
@@ -61,7 +61,7 @@ impl World {
             random: Random::seeded(seed),
             spawn: Spawn::Inline,
             disk: Arc::new(RealDisk),
-            network: Arc::new(RealNetwork),
+            network: Arc::new(RealNetwork::default()),
         }
     }
 }

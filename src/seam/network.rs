@@ -17,8 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 mod memory;
+mod sockets;
 
 pub use memory::MemoryNetwork;
+use sockets::{Bound, Sockets};
 
 /// A future of the network; one allocation a connection.
 pub type NetworkFuture<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
@@ -65,8 +67,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// The machine's network.
-pub struct RealNetwork;
+/// The machine's network. Who binds an address that is bound through it already
+/// gets the same socket, to take the other's place.
+#[derive(Default)]
+pub struct RealNetwork {
+    sockets: Sockets,
+}
 
 /// Connections that may wait to be accepted; the kernel caps it at its own
 /// `somaxconn`. With the usual 128, a burst of a few hundred overflows, and
@@ -82,15 +88,22 @@ const KEEPALIVE_PROBES: u32 = 6;
 impl Network for RealNetwork {
     fn bind<'a>(&'a self, address: &'a Address) -> NetworkFuture<'a, Box<dyn Listener>> {
         Box::pin(async move {
-            Ok(match address {
+            if let Some(shared) = self.sockets.share(address) {
+                return Ok(shared);
+            }
+            let bound = match address {
                 // tokio sets SO_REUSEADDR: a restart need not wait for TIME_WAIT.
                 Address::Tcp(address) => {
                     let listener = TcpListener::bind(address).await?;
                     rustix::net::listen(&listener, BACKLOG)?;
-                    Box::new(listener) as Box<dyn Listener>
+                    Bound::Tcp(listener)
                 }
-                Address::Unix(path) => Box::new(UnixSocket::bind(path).await?),
-            })
+                Address::Unix(path) => Bound::Unix {
+                    listener: bind_unix(path).await?,
+                    path: path.clone(),
+                },
+            };
+            Ok(self.sockets.add(address, bound))
         })
     }
 
@@ -110,22 +123,6 @@ impl Network for RealNetwork {
     }
 }
 
-impl Listener for TcpListener {
-    fn accept(&mut self) -> NetworkFuture<'_, (Box<dyn Connection>, String)> {
-        Box::pin(async {
-            let (stream, peer) = TcpListener::accept(self).await?;
-            keep_alive(&stream);
-            Ok((Box::new(stream) as Box<dyn Connection>, peer.to_string()))
-        })
-    }
-
-    fn local_address(&self) -> Address {
-        // A bound socket has an address; nothing depends on the text.
-        let address = self.local_addr().map(|address| address.to_string());
-        Address::Tcp(address.unwrap_or_default())
-    }
-}
-
 /// Finds out half-open peers. Best effort: without it the connection works.
 fn keep_alive(stream: &TcpStream) {
     let _ = sockopt::set_socket_keepalive(stream, true)
@@ -134,31 +131,21 @@ fn keep_alive(stream: &TcpStream) {
         .and_then(|()| sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES));
 }
 
-/// A listening stream socket that takes its file along when it goes.
-struct UnixSocket {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
-impl UnixSocket {
-    /// Binds; the file of a listener that died is replaced, a live one's is not.
-    async fn bind(path: &Path) -> io::Result<UnixSocket> {
-        let listener = match UnixListener::bind(path) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                if !is_stale(path).await {
-                    return Err(error);
-                }
-                std::fs::remove_file(path)?;
-                UnixListener::bind(path)?
+/// Listens at a path; the file of a listener that died is replaced, a live
+/// one's is not.
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if !is_stale(path).await {
+                return Err(error);
             }
-            other => other?,
-        };
-        rustix::net::listen(&listener, BACKLOG)?;
-        Ok(UnixSocket {
-            listener,
-            path: path.to_owned(),
-        })
-    }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        other => other?,
+    };
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
 }
 
 /// Whether the file is a socket that nobody listens on.
@@ -169,26 +156,6 @@ async fn is_stale(path: &Path) -> bool {
         && UnixStream::connect(path)
             .await
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-impl Listener for UnixSocket {
-    fn accept(&mut self) -> NetworkFuture<'_, (Box<dyn Connection>, String)> {
-        Box::pin(async {
-            let (stream, _) = self.listener.accept().await?;
-            Ok((Box::new(stream) as Box<dyn Connection>, String::new()))
-        })
-    }
-
-    fn local_address(&self) -> Address {
-        Address::Unix(self.path.clone())
-    }
-}
-
-impl Drop for UnixSocket {
-    fn drop(&mut self) {
-        // Gone already is as good; a file left behind is replaced at the next bind.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 #[cfg(test)]
@@ -216,11 +183,11 @@ mod tests {
         let tcp = Address::Tcp("127.0.0.1:0".to_owned());
         let unix = Address::Unix(directory.path().join("socket"));
         assert!(
-            round_trip(&RealNetwork, &tcp)
+            round_trip(&RealNetwork::default(), &tcp)
                 .await?
                 .starts_with("127.0.0.1:")
         );
-        assert_eq!(round_trip(&RealNetwork, &unix).await?, "");
+        assert_eq!(round_trip(&RealNetwork::default(), &unix).await?, "");
         let memory = MemoryNetwork::default();
         round_trip(&memory, &tcp).await?;
         round_trip(&memory, &unix).await?;
@@ -235,14 +202,21 @@ mod tests {
         // What a killed process leaves behind.
         drop(std::os::unix::net::UnixListener::bind(&path)?);
         assert!(path.exists());
-        let first = RealNetwork.bind(&address).await?;
-        let second = RealNetwork.bind(&address).await.err().map(|e| e.kind());
+        let network = RealNetwork::default();
+        let first = network.bind(&address).await?;
+        let other = RealNetwork::default();
+        let second = other.bind(&address).await.err().map(|e| e.kind());
         assert_eq!(second, Some(io::ErrorKind::AddrInUse));
+        // Of the same network, it is for who takes the first one's place.
+        let successor = network.bind(&address).await?;
         drop(first);
+        let mut client = network.connect(&address).await?;
+        client.write_all(b"hello").await?;
+        drop(successor);
         assert!(!path.exists());
         // Something that is no socket is left alone.
         std::fs::write(&path, "precious")?;
-        assert!(RealNetwork.bind(&address).await.is_err());
+        assert!(network.bind(&address).await.is_err());
         assert_eq!(std::fs::read(&path)?, b"precious");
         Ok(())
     }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::pump::{Input, pump};
-use super::{Outlet, Source, SourceError, SourceFuture, Stop};
+use super::{Outlet, Source, SourceError, SourceFuture, Stop, Succession};
 use crate::component::{BuildError, Definition};
 use crate::frame::{self, Framer};
 
@@ -80,6 +80,10 @@ impl Fifo {
 }
 
 impl Source for Fifo {
+    fn succession(&self) -> Succession {
+        Succession::Never(self.path.clone())
+    }
+
     fn is_service(&self) -> bool {
         true
     }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::pump::{Input, pump};
-use super::{Outlet, Source, SourceError, SourceFuture, Stop};
+use super::{Outlet, Source, SourceError, SourceFuture, Stop, Succession};
 use crate::component::{BuildError, Definition};
 use crate::frame::{self, Framer};
 
@@ -67,6 +67,10 @@ impl File {
 }
 
 impl Source for File {
+    fn succession(&self) -> Succession {
+        Succession::After
+    }
+
     /// Opens every file for a moment: a wrong name fails before the first is
     /// read, and thousands of names do not take as many descriptors.
     fn open(&mut self) -> SourceFuture<'_> {

@@ -82,6 +82,11 @@ impl Listening {
         self.server.window_bytes as u64
     }
 
+    /// See [`super::Source::address`].
+    pub(super) fn address(&self) -> Address {
+        self.address.clone()
+    }
+
     /// Where it listens, once open.
     pub(super) fn local_address(&self) -> Option<Address> {
         self.listener

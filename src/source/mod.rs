@@ -39,7 +39,7 @@ mod record;
 
 use crate::component::ByteSize;
 use crate::event::Pool;
-use crate::seam::StateDirectory;
+use crate::seam::{Address, StateDirectory};
 use crate::telemetry::Gauges;
 
 pub use exec::{Child, Exec};
@@ -75,6 +75,17 @@ pub enum SourceError {
 /// The future of a source's call.
 pub type SourceFuture<'a> = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + 'a>>;
 
+/// How a source with other options takes the place of one that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Succession {
+    /// Both run for a while: the one before ends with what it has open.
+    Beside,
+    /// Once the one before has ended.
+    After,
+    /// Not at all, as long as the one before reads the same thing, named here.
+    Never(String),
+}
+
 /// A producer of batches. Runs until its input ends or it is told to stop.
 pub trait Source: Send {
     /// Whether it never ends by itself (a listener): makes tflog a service.
@@ -109,6 +120,16 @@ pub trait Source: Send {
     /// Numbers that it keeps of itself.
     fn gauges(&self) -> Option<Arc<dyn Gauges>> {
         None
+    }
+
+    /// Where it will listen; none if it does not, or not alone.
+    fn address(&self) -> Option<Address> {
+        None
+    }
+
+    /// How it takes the place of one of its name with other options.
+    fn succession(&self) -> Succession {
+        Succession::Beside
     }
 
     /// Opens what start-up needs (binds sockets, opens files), so that a config

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::pump::{Input, pump};
-use super::{Outlet, Source, SourceFuture, Stop};
+use super::{Outlet, Source, SourceFuture, Stop, Succession};
 use crate::component::{BuildError, Definition};
 use crate::frame::{self, Framer};
 
@@ -41,6 +41,10 @@ impl Stdin {
 }
 
 impl Source for Stdin {
+    fn succession(&self) -> Succession {
+        Succession::Never("stdin".to_owned())
+    }
+
     fn run(self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static> {
         Box::pin(async move {
             let stream = outlet.stream(vec![("stream".into(), "stdin".into())]);

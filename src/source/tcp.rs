@@ -57,6 +57,10 @@ impl Source for Tcp {
         self.0.window_bytes()
     }
 
+    fn address(&self) -> Option<Address> {
+        Some(self.0.address())
+    }
+
     fn open(&mut self) -> SourceFuture<'_> {
         Box::pin(self.0.open())
     }

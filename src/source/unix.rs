@@ -38,6 +38,10 @@ impl Source for Unix {
         self.0.window_bytes()
     }
 
+    fn address(&self) -> Option<Address> {
+        Some(self.0.address())
+    }
+
     fn open(&mut self) -> SourceFuture<'_> {
         Box::pin(self.0.open())
     }

@@ -18,20 +18,24 @@
 //! copies. The ledger also keeps the bytes that each sink's queue pins, since
 //! room in all required sinks is reserved at once or not at all.
 
+mod growth;
 mod stored;
+mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::terms::{RouteTerms, SinkTerms, Snapshot, SourceTerms};
-use super::with::{Owner, WithTerms};
+use super::with::Owner;
 use crate::event::Outcome;
+pub use transfer::{Places, Transfer};
 
 /// What happens to a copy that finds its sink's buffer full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// The batch waits, and with it its stream. Required sinks.
+    #[default]
     Block,
     /// The copy is dropped and counted.
     DropNewest,
@@ -40,7 +44,7 @@ pub enum WhenFull {
 }
 
 /// A sink's room.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Bytes that its queue may pin. A single share larger than that enters
     /// when the queue is empty.
@@ -71,30 +75,6 @@ pub struct Sent {
     pub already_present: u64,
 }
 
-/// The terms that one batch moves when it leaves routing.
-#[derive(Debug, Default)]
-pub struct Transfer {
-    /// Events evaluated.
-    pub evaluated: u64,
-    /// Of them, taken out by FILTER.
-    pub filtered_out: u64,
-    /// By route: first matches.
-    pub first: Vec<u64>,
-    /// By route: matches.
-    pub matched: Vec<u64>,
-    /// Events without any copy.
-    pub filtered: u64,
-    /// Events with best-effort copies only.
-    pub best_effort: u64,
-    /// Lines that did not have the source's format.
-    pub unparsed: u64,
-    /// By sink.
-    pub demands: Vec<Demand>,
-    /// What `with` lists did; those that ran. What a sink's took out comes on
-    /// top of its demand.
-    pub lists: Vec<(Owner, WithTerms)>,
-}
-
 /// Why copies go from one sink to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passing {
@@ -117,9 +97,27 @@ pub enum Entry {
 #[derive(Debug)]
 pub struct Ledger {
     state: Mutex<Snapshot>,
-    quotas: Vec<Quota>,
     /// Told whenever a queue shrinks.
     room: Notify,
+}
+
+impl SinkTerms {
+    fn of(quota: Quota) -> SinkTerms {
+        SinkTerms {
+            quota,
+            ..SinkTerms::default()
+        }
+    }
+
+    fn fits(&self, demand: Demand) -> bool {
+        #[cfg(test)]
+        if crate::seam::mutant::Mutant::QuotaIgnored.is_on() {
+            return true;
+        }
+        // What is on disk too never keeps a share out: it can be let go.
+        self.queued_bytes == self.stored_bytes
+            || self.queued_bytes + demand.bytes <= self.quota.bytes_max
+    }
 }
 
 impl Ledger {
@@ -129,12 +127,11 @@ impl Ledger {
         let state = Snapshot {
             sources: vec![SourceTerms::default(); sources],
             routes: vec![RouteTerms::default(); routes],
-            sinks: vec![SinkTerms::default(); quotas.len()],
+            sinks: quotas.into_iter().map(SinkTerms::of).collect(),
             ..Snapshot::default()
         };
         Arc::new(Ledger {
             state: Mutex::new(state),
-            quotas,
             room: Notify::new(),
         })
     }
@@ -213,101 +210,22 @@ impl Ledger {
             let pressed = {
                 let mut state = self.lock();
                 waiting.end(&mut state);
-                if let Some(sink) = self.full(&state, transfer, WhenFull::Block, &[]) {
-                    waiting.begin(&mut state, sink);
+                if let Some(place) = transfer.full(&state, WhenFull::Block, &[]) {
+                    waiting.begin(&mut state, transfer.places.sink(place));
                     None
                 } else {
-                    let pressed = self.full(&state, transfer, WhenFull::DropOldest, &emptied);
+                    let pressed = transfer.full(&state, WhenFull::DropOldest, &emptied);
                     if pressed.is_none() {
-                        self.apply(&mut state, source, transfer, entries);
+                        apply(&mut state, source, transfer, entries);
                         return;
                     }
                     pressed
                 }
             };
-            match pressed.map(|sink| (sink, evict(sink))) {
-                Some((sink, Some(demand))) => self.evicted(sink, demand),
-                Some((sink, None)) => emptied.push(sink),
+            match pressed.map(|place| (place, evict(place))) {
+                Some((place, Some(demand))) => self.evicted(transfer.places.sink(place), demand),
+                Some((place, None)) => emptied.push(place),
                 None => room.await,
-            }
-        }
-    }
-
-    fn fits(&self, state: &Snapshot, sink: usize, demand: Demand) -> bool {
-        #[cfg(test)]
-        if crate::seam::mutant::Mutant::QuotaIgnored.is_on() {
-            return true;
-        }
-        let terms = &state.sinks[sink];
-        // What is on disk too never keeps a share out: it can be let go.
-        terms.queued_bytes == terms.stored_bytes
-            || terms.queued_bytes + demand.bytes <= self.quotas[sink].bytes_max
-    }
-
-    fn full(
-        &self,
-        state: &Snapshot,
-        transfer: &Transfer,
-        policy: WhenFull,
-        but: &[usize],
-    ) -> Option<usize> {
-        let mut demands = transfer.demands.iter().enumerate();
-        demands
-            .find(|&(sink, &demand)| {
-                demand.events > 0
-                    && self.quotas[sink].when_full == policy
-                    && !but.contains(&sink)
-                    && !self.fits(state, sink, demand)
-            })
-            .map(|(sink, _)| sink)
-    }
-
-    fn apply(
-        &self,
-        state: &mut Snapshot,
-        source: usize,
-        transfer: &Transfer,
-        entries: &mut Vec<Entry>,
-    ) {
-        state.evaluated += transfer.evaluated;
-        state.filtered_out += transfer.filtered_out;
-        for (terms, (first, matched)) in state
-            .routes
-            .iter_mut()
-            .zip(transfer.first.iter().zip(&transfer.matched))
-        {
-            terms.first += first;
-            terms.matched += matched;
-        }
-        let terms = &mut state.sources[source];
-        terms.filtered += transfer.filtered;
-        terms.best_effort += transfer.best_effort;
-        terms.open -= transfer.filtered + transfer.best_effort;
-        terms.unparsed += transfer.unparsed;
-        for (owner, list) in &transfer.lists {
-            match *owner {
-                Owner::Source => state.sources[source].with.add(list),
-                Owner::Route(route) => state.routes[route].with.add(list),
-                Owner::Sink(sink) => {
-                    let terms = &mut state.sinks[sink];
-                    terms.with.add(list);
-                    terms.entered += list.filtered_total();
-                    terms.filtered += list.filtered_total();
-                }
-            }
-        }
-        entries.clear();
-        for (sink, &demand) in transfer.demands.iter().enumerate() {
-            let fits = self.fits(state, sink, demand);
-            let terms = &mut state.sinks[sink];
-            terms.entered += demand.events;
-            if fits {
-                terms.queued += demand.events;
-                terms.queued_bytes += demand.bytes;
-                entries.push(Entry::Entered);
-            } else {
-                terms.dropped.buffer_full += demand.events;
-                entries.push(Entry::Dropped);
             }
         }
     }
@@ -390,7 +308,7 @@ impl Ledger {
     ) -> bool {
         {
             let mut state = self.lock();
-            if !self.fits(&state, to, demand) {
+            if !state.sinks[to].fits(demand) {
                 return false;
             }
             let terms = &mut state.sinks[from];
@@ -433,7 +351,8 @@ impl Ledger {
     /// are copied out of their chunks rather than pin them.
     #[must_use]
     pub fn is_pressed(&self, sink: usize) -> bool {
-        self.lock().sinks[sink].queued_bytes > self.quotas[sink].bytes_max / 4
+        let terms = &self.lock().sinks[sink];
+        terms.queued_bytes > terms.quota.bytes_max / 4
     }
 
     /// The required sinks that have no room: a batch waits for them, or they
@@ -441,17 +360,60 @@ impl Ledger {
     #[must_use]
     pub fn full_sinks(&self) -> Vec<usize> {
         let state = self.lock();
-        let quotas = self.quotas.iter().enumerate();
-        quotas
-            .filter(|(sink, quota)| {
-                let terms = &state.sinks[*sink];
-                quota.when_full == WhenFull::Block
-                    && (terms.waited_for > 0
-                        || terms.queued_bytes >= quota.bytes_max
-                        || terms.disk.is_some_and(|disk| disk.full))
+        let sinks = state.sinks.iter().enumerate();
+        sinks
+            .filter(|(_, terms)| {
+                let full = terms.queued_bytes >= terms.quota.bytes_max
+                    || terms.disk.is_some_and(|disk| disk.full);
+                let blocks = terms.quota.when_full == WhenFull::Block && !terms.leaving;
+                blocks && (terms.waited_for > 0 || full)
             })
             .map(|(sink, _)| sink)
             .collect()
+    }
+}
+
+/// Moves all terms of a transfer for which there is room.
+fn apply(state: &mut Snapshot, source: usize, transfer: &Transfer, entries: &mut Vec<Entry>) {
+    state.evaluated += transfer.evaluated;
+    state.filtered_out += transfer.filtered_out;
+    let places = &*transfer.places;
+    let matches = transfer.first.iter().zip(&transfer.matched);
+    for (place, (first, matched)) in matches.enumerate() {
+        let terms = &mut state.routes[places.route(place)];
+        terms.first += first;
+        terms.matched += matched;
+    }
+    let terms = &mut state.sources[source];
+    terms.filtered += transfer.filtered;
+    terms.best_effort += transfer.best_effort;
+    terms.open -= transfer.filtered + transfer.best_effort;
+    terms.unparsed += transfer.unparsed;
+    for (owner, list) in &transfer.lists {
+        match *owner {
+            Owner::Source => state.sources[source].with.add(list),
+            Owner::Route(place) => state.routes[places.route(place)].with.add(list),
+            Owner::Sink(place) => {
+                let terms = &mut state.sinks[places.sink(place)];
+                terms.with.add(list);
+                terms.entered += list.filtered_total();
+                terms.filtered += list.filtered_total();
+            }
+        }
+    }
+    entries.clear();
+    for (place, &demand) in transfer.demands.iter().enumerate() {
+        let terms = &mut state.sinks[places.sink(place)];
+        let fits = terms.fits(demand);
+        terms.entered += demand.events;
+        if fits {
+            terms.queued += demand.events;
+            terms.queued_bytes += demand.bytes;
+            entries.push(Entry::Entered);
+        } else {
+            terms.dropped.buffer_full += demand.events;
+            entries.push(Entry::Dropped);
+        }
     }
 }
 

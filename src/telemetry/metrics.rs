@@ -59,15 +59,14 @@ pub fn render_gauges(kind: &str, gauges: &[(&Labels, Arc<dyn Gauges>)]) -> Strin
     page.text
 }
 
-/// Renders a snapshot. `sources` and `sinks` are the labels by place in the
-/// plan, `routes` the names of the routes.
+/// Renders a snapshot. `sources` and `sinks` are the labels by place in it,
+/// `routes` the names of the routes.
 #[must_use]
 pub fn render(
     snapshot: &Snapshot,
     sources: &[Labels],
     routes: &[String],
     sinks: &[Labels],
-    full_bytes: &[u64],
 ) -> String {
     let mut page = Page::default();
     received(&mut page, snapshot, sources);
@@ -78,7 +77,21 @@ pub fn render(
     discarded(&mut page, snapshot, sources, sinks);
     filtered_by_routes(&mut page, snapshot, routes);
     merged(&mut page, snapshot, sources, routes, sinks);
-    buffers(&mut page, snapshot, sinks, full_bytes);
+    buffers(&mut page, snapshot, sinks);
+    page.text
+}
+
+/// Renders how many configs were put in force while running, and refused.
+#[must_use]
+pub fn render_reloads(good: u64, bad: u64) -> String {
+    let mut page = Page::default();
+    page.family(
+        "tflog_config_reloads_total",
+        "counter",
+        "configs read while running, by whether they were put in force",
+    );
+    page.sample(&with("", "result", "success"), good);
+    page.sample(&with("", "result", "failure"), bad);
     page.text
 }
 
@@ -343,7 +356,7 @@ fn merged(
     family(name, "counter", help, |t| t.cut);
 }
 
-fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels], full_bytes: &[u64]) {
+fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels]) {
     let all = || sinks.iter().zip(&snapshot.sinks);
     page.family(
         "tflog_buffer_size_events",
@@ -378,8 +391,8 @@ fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels], full_bytes: &
         "gauge",
         "bytes that the buffer may take",
     );
-    for ((l, k), bytes) in all().zip(full_bytes) {
-        page.sample(&with(&sink(l), "kind", "memory"), *bytes);
+    for (l, k) in all() {
+        page.sample(&with(&sink(l), "kind", "memory"), k.quota.bytes_max);
         if let Some(disk) = k.disk {
             page.sample(&with(&sink(l), "kind", "disk"), disk.bytes_max);
         }

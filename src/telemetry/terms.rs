@@ -1,6 +1,6 @@
 //! The terms of the ledger, and the equations between them.
 
-use super::WithTerms;
+use super::{Quota, WithTerms};
 use crate::event::Outcome;
 
 /// Events dropped, by reason.
@@ -158,6 +158,10 @@ pub struct SinkTerms {
     pub stored_bytes: u64,
     /// Its buffer on disk, if it has one.
     pub disk: Option<DiskTerms>,
+    /// Its room.
+    pub quota: Quota,
+    /// Whether it is in the plan no more.
+    pub leaving: bool,
     /// Batches that wait for room here, and their streams with them.
     pub waited_for: u64,
     /// Bytes delivered, encoded.

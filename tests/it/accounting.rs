@@ -78,14 +78,18 @@ pub(crate) fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> 
         id: id.into(),
         scheme: "test".into(),
     };
-    let formats = Formats::build("raw", &needs, |needs| {
-        Box::new(tflog::parse::json::Json::build(needs))
-    });
+    let formats = || {
+        Formats::build("raw", &needs, |needs| {
+            Box::new(tflog::parse::json::Json::build(needs))
+        })
+    };
     Plan {
         sources: vec![PlannedSource {
             labels: labels("in"),
             source: Box::new(source),
-            formats: formats.expect("a format"),
+            formats: Arc::new(formats().expect("a format")),
+            print: 1,
+            format_print: 1,
         }],
         table,
         routes: vec!["all".into()],
@@ -105,10 +109,12 @@ pub(crate) fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> 
             },
             dead_letter: None,
             fallback: None,
+            print: 1,
         }],
         grace: Duration::from_secs(25),
         needs: Arc::default(),
         with: Withs::default(),
+        json: Arc::new(formats().expect("a format")),
         state: None,
     }
 }

@@ -24,6 +24,8 @@ mod names;
 mod peers;
 mod pipe;
 mod reduce;
+mod reload;
+mod reload_kept;
 mod replay;
 mod routing;
 // A part of it is used here.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tflog::event::Pool;
 
-use crate::harness::{Running, connect, free_address, pipe, run, tflog, wait_for};
+use crate::harness::{Running, connect, free_address, lines, pipe, run, tflog, wait_for};
 
 /// Three formats in one stream: JSON leaves byte for byte, the others as
 /// objects with the format's fields, typed.
@@ -242,4 +242,41 @@ fn filters_and_files() {
     let missing = run(&["no-such-file.log"], b"");
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-file.log"));
+}
+
+/// Stdin cannot be opened a second time: it goes on as before, and that is said.
+#[test]
+fn stdin_goes_on_as_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tflog.yaml");
+    let config = |line_max: &str, out: &str| {
+        let at = directory.path().display();
+        format!(
+            "sources:\n  in: {{ url: stdin, line_max: {line_max} }}\nsinks:\n  out: {{ url: 'file://{at}/{out}', encode: raw }}\n"
+        )
+    };
+    std::fs::write(&path, config("1KiB", "one")).unwrap();
+    let mut command = tflog(&["-c", path.to_str().unwrap()]);
+    let command = command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running::start(command.env("TFLOG_LOG", "info"));
+    let mut stdin = running.child.stdin.take().unwrap();
+    let [one, two] = ["one", "two"].map(|name| directory.path().join(name));
+    stdin.write_all(b"first\n").unwrap();
+    wait_for("the first", || (lines(&one).len() == 1).then_some(()));
+    std::fs::write(&path, config("2KiB", "two")).unwrap();
+    running.signal("HUP");
+    let mut sent = 0;
+    wait_for("the second sink", || {
+        stdin.write_all(b"more\n").unwrap();
+        sent += 1;
+        (!lines(&two).is_empty()).then_some(())
+    });
+    drop(stdin);
+    let (status, stderr) = running.finish();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("cannot be opened a second time"),
+        "{stderr}"
+    );
+    assert_eq!(lines(&one).len() + lines(&two).len(), 1 + sent);
 }

@@ -12,7 +12,7 @@ use crate::harness::{
 };
 
 /// Scrapes until told to stop; every page must balance.
-fn scrape(http: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<u32> {
+pub(crate) fn scrape(http: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<u32> {
     std::thread::spawn(move || {
         let mut pages = 0;
         // At least one page, however soon it is over.

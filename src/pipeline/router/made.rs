@@ -24,7 +24,8 @@ pub(super) fn nobody() -> Arc<dyn Settled> {
 }
 
 /// The acks of what was merged, until it is routed. Dropped before that (a
-/// stage failed), it is no longer held and was abandoned.
+/// stage failed), it is no longer held and was abandoned. Its owner is by place in
+/// the ledger.
 struct Merged {
     acks: Vec<Vec<Ack>>,
     ledger: Arc<Ledger>,
@@ -49,10 +50,13 @@ impl Drop for Router {
             lists,
             ledger,
             source,
+            plan,
             ..
         } = self;
         if lists.holds() {
-            lists.let_go(|owner, events, awaited| ledger.let_go(*source, owner, events, awaited));
+            lists.let_go(|owner, events, awaited| {
+                ledger.let_go(*source, plan.places.owner(owner), events, awaited);
+            });
         }
     }
 }
@@ -82,7 +86,7 @@ impl Router {
             acks: merged,
             ledger: self.ledger.clone(),
             source: self.source,
-            owner,
+            owner: self.plan.places.owner(owner),
         };
         let terms = WithTerms {
             made: batch.rows() as u64,
@@ -102,12 +106,11 @@ impl Router {
         let left = self
             .lists
             .resume((owner, from), &tags, &mut batch, terms, transfer);
+        let table = &self.plan.table;
         match owner {
-            Owner::Source => self
-                .table
-                .route_rows(self.source, &batch, Some(left), routed),
-            Owner::Route(_) => self.table.send(&tags, left, routed),
-            Owner::Sink(sink) => self.table.send_to(sink, left, routed),
+            Owner::Source => table.route_rows(self.place, &batch, Some(left), routed),
+            Owner::Route(_) => table.send(&tags, left, routed),
+            Owner::Sink(sink) => table.send_to(sink, left, routed),
         }
         if let Owner::Sink(_) = owner {
             edited.clear();

@@ -46,10 +46,15 @@ async fn what_is_held_when_a_router_goes_is_abandoned() {
     let (entrance, arrivals) = Entrance::new(0, ledger.clone());
     let router = Router {
         source: 0,
+        place: 0,
         arrivals,
-        lanes: Lanes::new(formats()),
-        table: Arc::new(table),
-        sinks: Vec::new().into(),
+        turns: tokio::sync::mpsc::channel(1).1,
+        lanes: Lanes::new(Arc::new(formats())),
+        plan: Arc::new(InForce {
+            table: Arc::new(table),
+            sinks: Box::default(),
+            places: Arc::default(),
+        }),
         ledger: ledger.clone(),
         report: Arc::new(SourceReport {
             ledger: ledger.clone(),

@@ -173,7 +173,7 @@ impl State {
                 self.far[place].away.send_replace(away);
                 Act::Take
             }
-            Fault::Closed if one && dice.chance(10) => {
+            Fault::Closed if one && dice.chance(15) => {
                 self.far[place].closed = true;
                 self.now.closed = true;
                 Act::Closed

@@ -17,6 +17,7 @@
 //! are what it does with new shares ([`store`]), what it gives the driver
 //! ([`deliver`]), and how it starts ([`start`]).
 
+mod change;
 mod deliver;
 mod record;
 mod restore;
@@ -34,6 +35,7 @@ use crate::buffer::disk::{Compression, Entry, Log, Reader, Stats};
 use crate::event::{Outcome, Share};
 use crate::seam::Stage;
 use crate::telemetry::{Demand, DiskTerms, Ledger, WhenFull};
+pub(super) use change::{Stored, stored};
 use record::Settlements;
 use restore::Restore;
 pub(super) use start::Buffers;
@@ -55,7 +57,7 @@ pub enum Fsync {
 }
 
 /// A buffer on disk, as planned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskBuffer {
     /// Bytes that its files may take.
     pub bytes_max: u64,
@@ -79,7 +81,7 @@ struct Spool {
     when_full: WhenFull,
     disk: DiskBuffer,
     cut_off: watch::Receiver<Option<Instant>>,
-    /// Names of sources by place in the plan, as records name them.
+    /// Names of sources by place in the ledger, as records name them.
     sources: Arc<[String]>,
     /// Appended and not settled for their sources yet.
     group: Vec<(Share, Demand, Entry)>,

@@ -4,19 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::record::Settlements;
 use super::restore::Restore;
 use super::{DiskBuffer, Spool, Spooling, disk_terms};
-use crate::buffer::Memory;
 use crate::buffer::disk::{Backlog, Log, OpenError, Options, Reader};
 use crate::event::Needs;
 use crate::parse::json::Json;
 use crate::parse::{Formats, Parser};
-use crate::pipeline::{Plan, StartError};
+use crate::pipeline::queue::Reservoir;
+use crate::pipeline::{Pipeline, Plan, StartError};
 use crate::seam::{StateDirectory, World};
-use crate::telemetry::{Ledger, WhenFull};
+use crate::telemetry::WhenFull;
 
 /// Where the buffers are in the state directory, each in a directory with its
 /// sink's name.
@@ -25,10 +24,10 @@ const DIRECTORY: &str = "buffer";
 /// What reads the lines of records, source by source.
 pub(super) struct Parsers {
     pub(super) names: Arc<[String]>,
-    pub(super) formats: Vec<Formats>,
+    pub(super) formats: Vec<Arc<Formats>>,
     /// For lines of sources that are not in the plan any more.
-    pub(super) unknown: Formats,
-    pub(super) json: Formats,
+    pub(super) unknown: Arc<Formats>,
+    pub(super) json: Arc<Formats>,
 }
 
 impl Parsers {
@@ -36,7 +35,7 @@ impl Parsers {
         let build = |name: &str| {
             let json = |needs: &Needs| -> Box<dyn Parser> { Box::new(Json::build(needs)) };
             // Formats of ours, which `parse`'s tests build.
-            Formats::build(name, &plan.needs, json).expect("a format of tflog")
+            Arc::new(Formats::build(name, &plan.needs, json).expect("a format of tflog"))
         };
         let names = plan.sources.iter().map(|s| s.labels.id.clone());
         Parsers {
@@ -49,6 +48,7 @@ impl Parsers {
 }
 
 /// The opened logs of a plan, by the place of their sink.
+#[derive(Default)]
 pub(in crate::pipeline) struct Buffers {
     opened: Vec<Option<Opened>>,
     /// Where there is one.
@@ -95,20 +95,26 @@ impl Buffers {
         Ok(Buffers { opened, parsers })
     }
 
-    /// What a sink's driver takes from: the inbox, or, if its buffer is on
-    /// disk, what the stage between the two fills, which is started.
+    /// Whether the sink at that place in the plan has a log.
+    pub(in crate::pipeline) fn has(&self, place: usize) -> bool {
+        self.opened.get(place).is_some_and(Option::is_some)
+    }
+
+    /// Starts the stage between a sink's inbox and what its driver takes from, if
+    /// it has a log. `slot` is its place in the ledger.
     pub(in crate::pipeline) fn start(
         &mut self,
-        sink: usize,
+        place: usize,
+        slot: usize,
         name: &str,
-        inbox: &Arc<Memory>,
-        ledger: &Arc<Ledger>,
-        cut_off: watch::Receiver<Option<Instant>>,
-        world: &World,
-    ) -> std::io::Result<(Arc<Memory>, Option<Spooling>)> {
-        let (Some(opened), Some(parsers)) = (self.opened[sink].take(), &self.parsers) else {
-            return Ok((inbox.clone(), None));
+        reservoir: &Reservoir,
+        pipeline: &Pipeline,
+    ) -> std::io::Result<Option<Spooling>> {
+        let opened = self.opened.get_mut(place).and_then(Option::take);
+        let (Some(opened), Some(parsers)) = (opened, &self.parsers) else {
+            return Ok(None);
         };
+        let ledger = &pipeline.ledger;
         let Opened {
             log,
             reader,
@@ -117,10 +123,9 @@ impl Buffers {
             when_full,
         } = opened;
         let terms = disk_terms(&log.stats(), disk.bytes_max);
-        ledger.recover(sink, backlog.events, terms);
-        let outbox = Arc::<Memory>::default();
+        ledger.recover(slot, backlog.events, terms);
         let spool = Spool {
-            sink,
+            sink: slot,
             name: name.into(),
             settlements: Settlements::new(log.settlement()),
             committed: log.last(),
@@ -128,11 +133,11 @@ impl Buffers {
             reader,
             restore: Restore::new(parsers.clone()),
             ledger: ledger.clone(),
-            inbox: inbox.clone(),
-            outbox: outbox.clone(),
+            inbox: reservoir.inbox.clone(),
+            outbox: reservoir.buffer.clone(),
             when_full,
             disk,
-            cut_off,
+            cut_off: pipeline.control.cut_off(),
             sources: parsers.names.clone(),
             group: Vec::new(),
             pending: None,
@@ -146,15 +151,15 @@ impl Buffers {
         };
         let name: Arc<str> = name.into();
         let (finish, finishing) = watch::channel(false);
-        let stage = world
+        let stage = pipeline
+            .world
             .spawn
             .stage(&format!("disk-{name}"), spool.run(finishing))?;
-        let spooling = Spooling {
+        Ok(Some(Spooling {
             name,
             stage,
             finish,
-        };
-        Ok((outbox, Some(spooling)))
+        }))
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) struct Delivery<F> {
     pub(super) limits: LoadLimits,
     pub(super) random: Random,
     pub(super) cut_off: watch::Receiver<Option<Instant>>,
+    pub(super) relieved: watch::Receiver<Option<Instant>>,
     pub(super) reader_gone: watch::Sender<bool>,
     pub(super) dead_letters: Option<DeadLetters<F>>,
     pub(super) fallback: Option<Passage<F>>,
@@ -97,8 +98,15 @@ impl<F: Feed> Delivery<F> {
         let result = self.deliver_all(sink, work, &mut others, slot).await;
         if let Err(ended) = result {
             others.push(std::mem::take(work));
-            for held in others.into_iter().flat_map(|work| work.held) {
-                held.give_up(&self.ledger, self.index, ended.outcome());
+            for left in others {
+                if ended == Ended::Relieved {
+                    self.ledger.unsend(self.index, left.total.events);
+                    left.put_back(&*self.feed);
+                } else {
+                    let outcome = ended.outcome();
+                    let held = left.held.into_iter();
+                    held.for_each(|h| h.give_up(&self.ledger, self.index, outcome));
+                }
             }
         }
         result
@@ -158,19 +166,21 @@ impl<F: Feed> Delivery<F> {
     ) -> Result<Next, Ended> {
         let permit = tokio::select! {
             biased;
+            () = self.relieved() => return Err(Ended::Relieved),
             permit = self.limit.acquire() => permit,
             () = self.passed() => return Err(Ended::CutOff),
         };
         self.status.put(slot, std::mem::take(&mut work.held));
         let attempt = tokio::select! {
             biased;
-            attempt = guarded(sink.write(&work.load)) => Some(attempt),
-            () = self.passed() => None,
+            attempt = guarded(sink.write(&work.load)) => Ok(attempt),
+            () = self.passed() => Err(Ended::CutOff),
+            () = self.relief_due() => Err(Ended::Relieved),
         };
         // Written off meanwhile: somebody else has settled everything.
         work.held = self.status.take(slot).ok_or(Ended::CutOff)?;
         drop(permit);
-        Ok(match attempt.ok_or(Ended::CutOff)? {
+        Ok(match attempt? {
             Ok(written) => {
                 self.delivered(work, written);
                 Next::Settled
@@ -464,18 +474,8 @@ impl<F: Feed> Delivery<F> {
         tokio::select! {
             biased;
             () = sleep_until(end) => Ok(()),
+            () = self.relieved() => Err(Ended::Relieved),
             () = self.passed() => Err(Ended::CutOff),
-        }
-    }
-
-    /// Resolves once a deadline is set and has passed.
-    pub(super) async fn passed(&self) {
-        let mut cut_off = self.cut_off.clone();
-        let deadline = cut_off.wait_for(Option::is_some).await.map(|d| *d);
-        match deadline {
-            Ok(Some(deadline)) => sleep_until(deadline).await,
-            // Nobody is left who could set one.
-            _ => std::future::pending().await,
         }
     }
 }

@@ -41,15 +41,7 @@ impl Gathering {
 
     /// Puts all of it back where it came from.
     fn put_back<F: Feed>(&mut self, feed: &F) {
-        let Work { load, held, .. } = std::mem::take(self).work;
-        for (part, held) in load.parts.into_iter().zip(held).rev() {
-            let share = Share {
-                batch: part.batch,
-                rows: part.rows,
-                ack: held.ack,
-            };
-            feed.put_back(share, held.demand);
-        }
+        std::mem::take(self).work.put_back(feed);
     }
 
     fn is_full<F>(&self, delivery: &Delivery<F>) -> bool {
@@ -78,14 +70,22 @@ impl<F: Feed> Driver<F> {
         let mut gathering = Gathering::default();
         let (mut closed, mut ended) = (false, Ended::Drained);
         let mut stopping = delivery.cut_off.clone();
+        let mut relieved = false;
         loop {
+            if relieved {
+                gathering.put_back(&*delivery.feed);
+                if in_flight.is_empty() {
+                    break;
+                }
+            }
             // What is in flight shows when the far end is back; all else goes
             // to the fallback meanwhile.
             let diverts = delivery.diverts() && !in_flight.is_empty();
             if diverts {
                 gathering.put_back(&*delivery.feed);
             }
-            while gathering.is_ready(&delivery, closed)
+            while !relieved
+                && gathering.is_ready(&delivery, closed)
                 && in_flight.len() < delivery.limit.max()
                 && delivery.limit.has_room()
                 && let Some(worker) = workers.take()
@@ -98,7 +98,7 @@ impl<F: Feed> Driver<F> {
             if done && gathering.work.is_empty() {
                 break;
             }
-            let room = !closed && !diverts && !gathering.is_full(&delivery);
+            let room = !closed && !diverts && !relieved && !gathering.is_full(&delivery);
             let ready = gathering.is_ready(&delivery, closed);
             let deadline = gathering.deadline.filter(|_| !ready);
             let wants_place =
@@ -109,8 +109,10 @@ impl<F: Feed> Driver<F> {
                     workers.free.push(worker);
                     if let Err(why) = result {
                         ended = why;
+                        relieved |= why == Ended::Relieved;
                     }
                 }
+                () = delivery.relieved(), if !relieved => relieved = true,
                 share = delivery.feed.pop(), if room => match share {
                     Some((share, demand)) if ended == Ended::Drained => {
                         gathering.push(share, demand, &delivery);
@@ -139,7 +141,7 @@ impl<F: Feed> Driver<F> {
                         }));
                     }
                 }
-                never = delivery.divert() => match never {},
+                never = delivery.divert(), if !relieved => match never {},
             }
         }
         drop(in_flight);

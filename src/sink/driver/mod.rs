@@ -8,6 +8,7 @@
 
 mod dead;
 mod delivery;
+mod ends;
 mod limit;
 mod many;
 mod serial;
@@ -91,6 +92,8 @@ pub enum Ended {
     Closed,
     /// The deadline passed with copies left.
     CutOff,
+    /// A successor goes on: what was left is in the queue again.
+    Relieved,
 }
 
 impl Ended {
@@ -98,7 +101,7 @@ impl Ended {
     fn outcome(self) -> Outcome {
         match self {
             Ended::Closed => Outcome::Closed,
-            Ended::Drained | Ended::CutOff => Outcome::Shutdown,
+            Ended::Drained | Ended::CutOff | Ended::Relieved => Outcome::Shutdown,
         }
     }
 }
@@ -127,6 +130,9 @@ pub struct Driver<F> {
     pub random: Random,
     /// When to give up; set once.
     pub cut_off: watch::Receiver<Option<Instant>>,
+    /// Set once a successor is to take the queue over: nothing more is taken
+    /// from it, and a write in progress may take until then.
+    pub relieved: watch::Receiver<Option<Instant>>,
     /// Told as soon as the reader goes away.
     pub reader_gone: watch::Sender<bool>,
     /// Where refused events go; none: they are held.
@@ -158,6 +164,7 @@ impl<F: Feed> Driver<F> {
             limits: self.limits,
             random: self.random,
             cut_off: self.cut_off,
+            relieved: self.relieved,
             reader_gone: self.reader_gone,
             dead_letters: self.dead_letters,
             fallback: self.fallback,

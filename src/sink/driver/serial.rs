@@ -27,6 +27,9 @@ impl<F: Feed> Driver<F> {
             if let Err(why) = delivered {
                 ended = why;
             }
+            if ended == Ended::Relieved {
+                break;
+            }
         }
         if ended != Ended::Closed {
             close(&mut *sink, &delivery).await;
@@ -35,7 +38,8 @@ impl<F: Feed> Driver<F> {
     }
 }
 
-/// The next share; answers checks while waiting.
+/// The next share; answers checks while waiting. `None` at the end, and once a
+/// successor takes over.
 async fn next<F: Feed>(
     sink: &mut dyn Sink,
     checks: &mut Checks,
@@ -44,18 +48,20 @@ async fn next<F: Feed>(
     loop {
         tokio::select! {
             biased;
+            () = delivery.relieved() => return None,
             share = delivery.feed.pop() => return share,
             Some(answer) = checks.recv() => check(sink, &delivery.name, answer).await,
         }
     }
 }
 
-/// Closes a sink, unless the deadline passes first.
+/// Closes a sink, unless a deadline passes first.
 pub(super) async fn close<F: Feed>(sink: &mut dyn Sink, delivery: &Delivery<F>) {
     let closed = tokio::select! {
         biased;
         closed = guarded(sink.close()) => closed,
         () = delivery.passed() => return,
+        () = delivery.relief_due() => return,
     };
     if let Err(error) = closed {
         tracing::error!(sink = &*delivery.name, "closing failed: {error}");

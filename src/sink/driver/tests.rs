@@ -1,6 +1,7 @@
 //! What becomes of loads, by scripts of what the far end answers.
 
 mod bench;
+mod relief;
 
 use std::sync::Mutex;
 

@@ -1,6 +1,7 @@
 //! A load with what its driver holds for it, and the load's parts when events
 //! of it end differently.
 
+use super::Feed;
 use crate::event::{Ack, Share};
 use crate::sink::{Load, Part};
 use crate::telemetry::Demand;
@@ -66,6 +67,18 @@ impl Work {
         self.urgent = false;
         self.total = Demand::default();
         self.failures = 0;
+    }
+
+    /// Puts all of it back where it came from.
+    pub(super) fn put_back<F: Feed>(self, feed: &F) {
+        for (part, held) in self.load.parts.into_iter().zip(self.held).rev() {
+            let share = Share {
+                batch: part.batch,
+                rows: part.rows,
+                ack: held.ack,
+            };
+            feed.put_back(share, held.demand);
+        }
     }
 
     /// Takes events out into a load of their own. `items` are their places

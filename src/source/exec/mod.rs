@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::pump::{Input, PIPE_BYTES, pump};
-use super::{Notice, Outlet, Source, SourceError, SourceFuture, Stop};
+use super::{Notice, Outlet, Source, SourceError, SourceFuture, Stop, Succession};
 use crate::component::{BuildError, Definition};
 use crate::frame::{self, Framer};
 use crate::seam::Random;
@@ -245,6 +245,11 @@ fn jittered(pause: Duration, random: &Random) -> Duration {
 impl Source for Exec {
     fn is_service(&self) -> bool {
         self.restart == Restart::Always
+    }
+
+    /// Two of the same program may be in each other's way.
+    fn succession(&self) -> Succession {
+        Succession::After
     }
 
     fn run(self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static> {

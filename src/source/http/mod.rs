@@ -402,6 +402,10 @@ impl Source for Http {
         self.intake.limits.window_bytes as u64
     }
 
+    fn address(&self) -> Option<Address> {
+        self.own.as_ref().map(|own| own.address.clone())
+    }
+
     fn mount(&self) -> Option<Mount> {
         let intake = self.intake.clone();
         self.own.is_none().then_some(Mount { intake })

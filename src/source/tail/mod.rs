@@ -42,7 +42,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Outlet, Source, SourceError, SourceFuture, Stop};
+use super::{Outlet, Source, SourceError, SourceFuture, Stop, Succession};
 use crate::component::{BuildError, Definition, Period};
 use crate::frame::{self, Framer, Framing};
 use crate::seam::StateDirectory;
@@ -269,6 +269,11 @@ impl Source for Tail {
 
     fn extent(&self) -> Option<Arc<Extent>> {
         self.settings.once.then(|| self.extent.clone())
+    }
+
+    /// Two would read the same lines, and the one before still keeps positions.
+    fn succession(&self) -> Succession {
+        Succession::After
     }
 
     fn gauges(&self) -> Option<Arc<dyn Gauges>> {

@@ -1,7 +1,7 @@
 //! The ledger of buffers on disk: copies that have a record there, and the
 //! memory of those that are in memory too.
 
-use super::{Demand, Ledger};
+use super::{Demand, Ledger, SinkTerms};
 use crate::event::Outcome;
 use crate::telemetry::terms::DiskTerms;
 
@@ -30,7 +30,7 @@ impl Ledger {
             terms.queued_disk += demand.events;
             let kept = keep
                 && (terms.stored_bytes == 0
-                    || terms.stored_bytes + demand.bytes <= self.stored_bytes_max(sink));
+                    || terms.stored_bytes + demand.bytes <= stored_bytes_max(terms));
             if kept {
                 terms.stored_bytes += demand.bytes;
             } else {
@@ -44,16 +44,11 @@ impl Ledger {
         kept
     }
 
-    /// What may be in memory of copies that are on disk too: the other half is
-    /// for those that are not yet.
-    fn stored_bytes_max(&self, sink: usize) -> u64 {
-        self.quotas[sink].bytes_max / 2
-    }
-
     /// Whether copies that are only on disk may be read into memory.
     #[must_use]
     pub fn may_load(&self, sink: usize) -> bool {
-        self.lock().sinks[sink].stored_bytes < self.stored_bytes_max(sink)
+        let terms = &self.lock().sinks[sink];
+        terms.stored_bytes < stored_bytes_max(terms)
     }
 
     /// Whether the sink has copies in its hands.
@@ -104,4 +99,10 @@ impl Ledger {
         }
         self.room.notify_waiters();
     }
+}
+
+/// What may be in memory of copies that are on disk too: the other half is for
+/// those that are not yet.
+fn stored_bytes_max(terms: &SinkTerms) -> u64 {
+    terms.quota.bytes_max / 2
 }

@@ -27,13 +27,7 @@ fn a_page_has_one_sample_a_series_and_escaped_labels() {
             scheme: "tcp".into(),
         }]
     };
-    let page = render(
-        &snapshot,
-        &labels("a"),
-        &["say \"x\"".into()],
-        &labels("b"),
-        &[7],
-    );
+    let page = render(&snapshot, &labels("a"), &["say \"x\"".into()], &labels("b"));
     let series = |line: &str| page.lines().filter(|l| *l == line).count();
     assert_eq!(
         series(

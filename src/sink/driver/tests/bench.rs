@@ -142,6 +142,7 @@ pub(super) struct Bench {
     pub(super) dead: Arc<Queue>,
     pub(super) fallback: Arc<Queue>,
     pub(super) cut_off: watch::Sender<Option<Instant>>,
+    pub(super) relieved: watch::Sender<Option<Instant>>,
     pub(super) report: Arc<SourceReport>,
     pub(super) heard: Arc<Heard>,
     pub(super) in_flight: Arc<Mutex<(usize, usize)>>,
@@ -174,6 +175,7 @@ impl Default for Bench {
             dead: Arc::default(),
             fallback: Arc::default(),
             cut_off: watch::Sender::new(None),
+            relieved: watch::Sender::new(None),
             report: Arc::new(report),
             heard: Arc::default(),
             in_flight: Arc::default(),
@@ -254,6 +256,7 @@ impl Bench {
             },
             random: random.clone(),
             cut_off: self.cut_off.subscribe(),
+            relieved: self.relieved.subscribe(),
             reader_gone: watch::Sender::new(false),
             dead_letters: self.with_dead_letters.then(|| DeadLetters {
                 to: passage(1, &self.dead),
