@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::hand_over::{self, Predecessor};
+use super::notify::Notifier;
 use super::reload::{self, Front, Prepare};
-use super::signals::{HANG_UP, Signals};
+use super::signals::{HAND_OVER, HANG_UP, Signals};
 use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, report, say};
 use crate::admin::{self, Admin};
 use crate::pipeline::{Control, Pipeline, Plan, Report};
@@ -29,6 +31,23 @@ pub(super) struct Setup {
     pub(super) stats: bool,
     /// Whether a hang-up means to read the config again; else it means to stop.
     pub(super) reloadable: bool,
+}
+
+/// Who has started tflog, and wants to hear of it.
+pub(super) struct Context {
+    pub(super) notifier: Notifier,
+    /// The tflog before this one, if it hands over.
+    pub(super) before: Option<Predecessor>,
+}
+
+impl Context {
+    /// Of a run that takes nothing over.
+    pub(super) fn of(env: &[(String, String)]) -> Context {
+        Context {
+            notifier: Notifier::new(env),
+            before: None,
+        }
+    }
 }
 
 /// A plan, and how to run it.
@@ -63,53 +82,49 @@ pub(super) async fn run(
     prepared: Prepared,
     world: &World,
     prepare: Prepare<'_>,
+    context: Context,
     mut on_signal: impl FnMut(i32) + Send,
 ) -> u8 {
     let Prepared { plan, mut setup } = prepared;
-    let certified = asks_clients(setup.listener.tls.as_ref());
-    let bound = match mounts(&plan, setup.http.as_deref(), certified) {
-        Ok(()) => bind(&setup, world).await,
-        Err(message) => Err(message),
+    let Context { notifier, before } = context;
+    let started = match start(plan, &setup, before, world).await {
+        Ok(started) => started,
+        Err(code) => return code,
     };
-    let admin = match bound {
-        Ok(admin) => admin,
-        Err(message) => {
-            say(&format!("tflog: {message}"));
-            return EXIT_USAGE;
-        }
-    };
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => {
-            say(&format!("tflog: cannot listen for signals: {error}"));
-            return EXIT_FAILURE;
-        }
-    };
-    let pipeline = match Pipeline::start(plan, world).await {
-        Ok(pipeline) => pipeline,
-        Err(error) => {
-            say(&format!("tflog: {error}"));
-            return EXIT_FAILURE;
-        }
-    };
-    let (monitor, control, reloader) =
-        (pipeline.monitor(), pipeline.control(), pipeline.reloader());
+    let (pipeline, admin, mut signals) = started;
+    let (monitor, control) = (pipeline.monitor(), pipeline.control());
+    let reloader = pipeline.reloader();
     let mut front = Front::new(monitor.clone());
     front.serve(admin);
-    let reloadable = setup.reloadable;
-    let wanted = Notify::new();
+    for unused in world.network.close_unused() {
+        tracing::warn!("a socket that was passed is nobody's: {unused}");
+    }
+    notifier.say("READY=1");
+    let (reloadable, service) = (setup.reloadable, setup.service);
+    let (wanted, other) = (Notify::new(), Notify::new());
     let mut on_signal = |signal| {
         on_signal(signal);
-        if signal != HANG_UP || !reloadable {
-            return Heard::Stop;
+        match signal {
+            HANG_UP if reloadable => wanted.notify_one(),
+            HAND_OVER if service => other.notify_one(),
+            HAND_OVER => {}
+            _ => {
+                notifier.say("STOPPING=1");
+                return Heard::Stop;
+            }
         }
-        wanted.notify_one();
-        Heard::Reload
+        Heard::Other
     };
-    let reloads = reload::serve(&wanted, prepare, &reloader, &mut setup, &mut front, world);
+    let reloads = reload::serve(
+        &wanted, prepare, &reloader, &mut setup, &mut front, &notifier, world,
+    );
+    let mut line = None;
+    let handing = hand_over::serve(&other, world, &control, &notifier, &mut line);
     let finished = tokio::select! {
         finished = until_done(pipeline.finish(), &mut signals, &control, &mut on_signal) => finished,
         never = reloads => match never {},
+        never = handing => match never {},
+        never = notifier.watch() => match never {},
     };
     match finished {
         Finished::Killed(signal) => 128 + signal as u8,
@@ -118,6 +133,45 @@ pub(super) async fn run(
             conclude(&monitor, &report, &setup)
         }
     }
+}
+
+/// Opens everything and starts the plan; the exit code if that cannot be.
+async fn start(
+    mut plan: Plan,
+    setup: &Setup,
+    before: Option<Predecessor>,
+    world: &World,
+) -> Result<(Pipeline, Option<Admin>, Signals), u8> {
+    let fail = |code: u8, message: String| {
+        say(&format!("tflog: {message}"));
+        code
+    };
+    let certified = asks_clients(setup.listener.tls.as_ref());
+    mounts(&plan, setup.http.as_deref(), certified).map_err(|message| fail(EXIT_USAGE, message))?;
+    let admin = bind(setup, world).await;
+    let admin = admin.map_err(|message| fail(EXIT_USAGE, message))?;
+    let signals = Signals::listen()
+        .map_err(|error| fail(EXIT_FAILURE, format!("cannot listen for signals: {error}")))?;
+    if let Some(before) = before {
+        let turn = follow(before, &mut plan).await;
+        turn.map_err(|message| fail(EXIT_FAILURE, message))?;
+    }
+    let pipeline = Pipeline::start(plan, world).await;
+    let pipeline = pipeline.map_err(|error| fail(EXIT_FAILURE, error.to_string()))?;
+    Ok((pipeline, admin, signals))
+}
+
+/// Makes sure that all sources can be opened, then waits for the tflog before this
+/// one to end.
+async fn follow(before: Predecessor, plan: &mut Plan) -> Result<(), String> {
+    // What a source keeps is the one before's until then.
+    let sources = plan.sources.iter_mut();
+    for planned in sources.filter(|planned| !planned.source.keeps_state()) {
+        let opened = planned.source.open().await;
+        opened.map_err(|error| format!("source {}: {error}", planned.labels.id))?;
+    }
+    let turn = before.take_turn().await;
+    turn.map_err(|error| format!("cannot follow the tflog before: {error}"))
 }
 
 /// Whether what sources take at tflog's own listener can be there, and nothing
@@ -157,7 +211,7 @@ pub(super) async fn bind(setup: &Setup, world: &World) -> Result<Option<Admin>, 
 /// What a signal asks for.
 enum Heard {
     Stop,
-    Reload,
+    Other,
 }
 
 async fn until_done(
@@ -172,7 +226,7 @@ async fn until_done(
         tokio::select! {
             report = &mut run => return Finished::Drained(report),
             signal = signals.next() => {
-                if matches!(on_signal(signal), Heard::Reload) {
+                if matches!(on_signal(signal), Heard::Other) {
                     continue;
                 }
                 if stopping {

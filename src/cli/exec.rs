@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 
 use super::args::{Exec as Arguments, Multiline};
-use super::engine::{self, Prepared, Setup};
+use super::engine::{self, Context, Prepared, Setup};
 use super::{EXIT_LOSS, log, setup};
 use crate::config::plan::Extras;
 use crate::frame::{Framer, Framing, Limits};
@@ -77,7 +77,8 @@ fn run(arguments: Arguments) -> Result<u8, u8> {
     };
     // The command runs already: in later plans its source only stands for it.
     let again = |seed: Seed| prepare(source(), seed);
-    let code = runtime.block_on(engine::run(prepared, &world, &again, pass_on));
+    let context = Context::of(&env);
+    let code = runtime.block_on(engine::run(prepared, &world, &again, context, pass_on));
     runtime.shutdown_background();
     Ok(match child.exit_code() {
         Some(0) if code == EXIT_LOSS => {

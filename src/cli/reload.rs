@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::engine::{self, ANSWER_TIME, Prepared, Setup};
+use super::notify::Notifier;
 use super::say;
 use crate::admin::Admin;
 use crate::pipeline::{Changes, Monitor, Reloader, Seed};
@@ -66,12 +67,15 @@ pub(super) async fn serve(
     reloader: &Reloader,
     setup: &mut Setup,
     front: &mut Front,
+    notifier: &Notifier,
     world: &World,
 ) -> Infallible {
     loop {
         wanted.notified().await;
+        notifier.say("RELOADING=1");
         let result = once(prepare, reloader, setup, front, world).await;
         front.monitor.count_reload(result.is_ok());
+        notifier.say("READY=1");
         match result {
             Ok(changes) => {
                 for what in &changes.unchangeable {

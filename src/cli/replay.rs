@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::args::{Options, Replay as Arguments};
-use super::engine::{self, Prepared, Setup};
+use super::engine::{self, Context, Prepared, Setup};
 use super::progress::{self, Done};
 use super::{EXIT_FAILURE, EXIT_USAGE, log, say, setup};
 use crate::component::Period;
@@ -73,7 +73,8 @@ fn run(arguments: &Arguments) -> Result<u8, u8> {
     };
     let never = |_| Err(EXIT_USAGE);
     let stop = |_| stopped = true;
-    let code = runtime.block_on(engine::run(prepared, &world, &never, stop));
+    let context = Context::of(&env);
+    let code = runtime.block_on(engine::run(prepared, &world, &never, context, stop));
     drop(progress);
     runtime.shutdown_background();
     marks.iter().for_each(|mark| mark.save());

@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::Options;
-use super::engine::{self, Prepared, Setup};
+use super::engine::{self, Context, Prepared, Setup};
+use super::notify::Notifier;
 use super::progress::{Done, Progress};
-use super::{log, setup};
+use super::{log, passed, setup};
 use crate::config::plan::Extras;
 use crate::pipeline::{Plan, Seed};
 use crate::seam::World;
@@ -30,7 +31,8 @@ fn run(options: &Options, words: Vec<OsString>, follow: bool) -> Result<u8, u8> 
         multiline: options.multiline,
     };
     let runtime = engine::runtime()?;
-    let world = World::real(runtime.handle().clone());
+    let (passed, before) = passed::take(&env)?;
+    let world = World::with_sockets(runtime.handle().clone(), passed);
     let prepare = |seed: Seed| {
         let mut inputs = inputs.clone();
         let mut extras = Extras {
@@ -59,7 +61,10 @@ fn run(options: &Options, words: Vec<OsString>, follow: bool) -> Result<u8, u8> 
     };
     let prepared = prepare(Seed::default())?;
     let progress = progress(&prepared.plan);
-    let code = runtime.block_on(engine::run(prepared, &world, &prepare, |_| ()));
+    let notifier = Notifier::new(&env);
+    let context = Context { notifier, before };
+    let run = engine::run(prepared, &world, &prepare, context, |_| ());
+    let code = runtime.block_on(run);
     drop(progress);
     // A stage that hangs in a system call must not keep the process.
     runtime.shutdown_background();

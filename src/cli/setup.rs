@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::args::{Multiline, Options};
-use super::{EXIT_USAGE, say};
+use super::{EXIT_USAGE, hand_over, say};
 use crate::admin;
 use crate::component::Definition;
 use crate::config::diagnostic::{Diagnostic, Style, render};
@@ -32,6 +32,12 @@ pub(super) fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(text).collect()
 }
 
+/// The environment as a config may see it.
+fn configuring(mut env: Vec<(String, String)>) -> Vec<(String, String)> {
+    env.retain(|(name, _)| name != hand_over::VARIABLE);
+    env
+}
+
 /// The value of a variable.
 pub(super) fn variable<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let found = env.iter().find(|(n, value)| n == name && !value.is_empty());
@@ -42,7 +48,7 @@ pub(super) fn variable<'a>(env: &'a [(String, String)], name: &str) -> Option<&'
 pub(super) fn inputs(options: &Options, env: Vec<(String, String)>) -> Inputs {
     Inputs {
         files: options.config.iter().cloned().map(Input::Path).collect(),
-        env,
+        env: configuring(env),
         from: options.from.clone(),
         to: options.to.clone(),
         http: options.http.clone().filter(|http| http != "none"),

@@ -4,6 +4,7 @@
 //! thread under a paused clock and a simulated disk. Nothing outside this
 //! module reads a clock, opens a file or a socket, or spawns.
 
+mod descriptors;
 mod disk;
 #[cfg(test)]
 pub(crate) mod mutant;
@@ -14,9 +15,10 @@ mod time;
 
 use std::sync::Arc;
 
+pub use descriptors::take as take_descriptor;
 pub use disk::{Disk, DiskFault, DiskFile, DiskLock, DiskRoot, FaultyDisk, RealDisk};
 pub use network::{
-    Address, Connection, Listener, MemoryNetwork, Network, NetworkFuture, RealNetwork,
+    Address, Connection, Listener, MemoryNetwork, Network, NetworkFuture, Passed, RealNetwork,
 };
 pub use spawn::{Spawn, Spawner, Stage};
 pub use state::{StateDirectory, StateError, StateLock};
@@ -48,6 +50,16 @@ impl World {
             spawn: Spawn::Threads(runtime),
             disk: Arc::new(RealDisk),
             network: Arc::new(RealNetwork::default()),
+        }
+    }
+
+    /// The real machine, with sockets that whoever started this process has
+    /// passed to it.
+    #[must_use]
+    pub fn with_sockets(runtime: tokio::runtime::Handle, passed: Vec<Passed>) -> World {
+        World {
+            network: Arc::new(RealNetwork::new(passed)),
+            ..World::real(runtime)
         }
     }
 

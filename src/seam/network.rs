@@ -7,6 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -20,6 +21,7 @@ mod memory;
 mod sockets;
 
 pub use memory::MemoryNetwork;
+pub use sockets::Passed;
 use sockets::{Bound, Sockets};
 
 /// A future of the network; one allocation a connection.
@@ -32,6 +34,20 @@ pub trait Network: Send + Sync {
 
     /// Connects to an address, trying each one that its name resolves to.
     fn connect<'a>(&'a self, address: &'a Address) -> NetworkFuture<'a, Box<dyn Connection>>;
+
+    /// Duplicates of the sockets that listen, for another process to go on with.
+    fn listening(&self) -> io::Result<Vec<OwnedFd>> {
+        Ok(Vec::new())
+    }
+
+    /// Another process goes on with what listens: files of sockets stay.
+    fn leave_files(&self) {}
+
+    /// Closes the sockets that were passed to this process and that nobody has
+    /// bound; what they are, for messages.
+    fn close_unused(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A bound socket. Dropping it stops listening.
@@ -85,11 +101,24 @@ const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 6;
 
+impl RealNetwork {
+    /// With sockets that whoever started this process has passed to it.
+    #[must_use]
+    pub fn new(passed: Vec<Passed>) -> RealNetwork {
+        RealNetwork {
+            sockets: Sockets::new(passed),
+        }
+    }
+}
+
 impl Network for RealNetwork {
     fn bind<'a>(&'a self, address: &'a Address) -> NetworkFuture<'a, Box<dyn Listener>> {
         Box::pin(async move {
             if let Some(shared) = self.sockets.share(address) {
                 return Ok(shared);
+            }
+            if let Some(passed) = self.sockets.take(address).await? {
+                return Ok(self.sockets.add(address, passed));
             }
             let bound = match address {
                 // tokio sets SO_REUSEADDR: a restart need not wait for TIME_WAIT.
@@ -101,10 +130,23 @@ impl Network for RealNetwork {
                 Address::Unix(path) => Bound::Unix {
                     listener: bind_unix(path).await?,
                     path: path.clone(),
+                    left: self.sockets.left(),
                 },
             };
             Ok(self.sockets.add(address, bound))
         })
+    }
+
+    fn listening(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.duplicates()
+    }
+
+    fn leave_files(&self) {
+        self.sockets.leave();
+    }
+
+    fn close_unused(&self) -> Vec<String> {
+        self.sockets.close_unused()
     }
 
     fn connect<'a>(&'a self, address: &'a Address) -> NetworkFuture<'a, Box<dyn Connection>> {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod explain;
+mod hand_over;
 mod harness;
 
 mod accounting;
