@@ -1,7 +1,7 @@
 //! Descriptors that whoever started tflog has left open for it.
 //!
-//! The only unsafe code beside the parser's: a number from the environment becomes
-//! a descriptor that is owned.
+//! Unsafe, and small for that: a number from the environment becomes a descriptor
+//! that is owned.
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
