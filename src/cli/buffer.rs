@@ -6,18 +6,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-
 use super::args::{Buffer, BufferOptions, Options};
 use super::{EXIT_FAILURE, EXIT_USAGE, print, say, setup};
 use crate::buffer::disk::{Damage, Found, OpenError, Stored, verify};
 use crate::config::Config;
-use crate::event::{Pool, Timestamp};
+use crate::event::{Pool, Timestamp, Verbatim};
 use crate::seam::{RealDisk, StateDirectory};
-
-/// Where buffers are in the state directory.
-const DIRECTORY: &str = "buffer";
 
 /// Runs one of its verbs; the exit code.
 pub(super) fn main(buffer: &Buffer) -> u8 {
@@ -94,7 +88,7 @@ impl Buffers {
     }
 
     fn scan(&self, name: &str, each: &mut dyn FnMut(Found<'_>) -> bool) -> Result<(), OpenError> {
-        let directory: PathBuf = Path::new(DIRECTORY).join(name);
+        let directory: PathBuf = Path::new(StateDirectory::BUFFERS).join(name);
         verify(&RealDisk, self.state.path(), &directory, each)
     }
 
@@ -134,7 +128,9 @@ impl Buffers {
                     content.events.to_string(),
                     content.records.to_string(),
                     content.bytes.to_string(),
-                    content.oldest.map_or_else(|| "-".to_owned(), rfc3339),
+                    content
+                        .oldest
+                        .map_or_else(|| "-".to_owned(), Timestamp::to_rfc3339),
                     self.note(name, &content).to_owned(),
                 ]),
                 Err(error) => {
@@ -235,11 +231,11 @@ impl Buffers {
 
 /// The buffers in a state directory; a directory that is not there has none.
 fn names(state: &StateDirectory) -> io::Result<Vec<String>> {
-    if !state.path().join(DIRECTORY).is_dir() {
+    if !state.path().join(StateDirectory::BUFFERS).is_dir() {
         // Nothing is made for who only looks.
         return Ok(Vec::new());
     }
-    let listed = state.part(DIRECTORY)?.list(Path::new(""))?;
+    let listed = state.part(StateDirectory::BUFFERS)?.list(Path::new(""))?;
     let names = listed
         .into_iter()
         .filter_map(|name| name.into_string().ok());
@@ -257,16 +253,9 @@ struct Line<'a> {
     source: &'a str,
     observed: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<Event<'a>>,
+    event: Option<Verbatim<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_base64: Option<String>,
-}
-
-#[derive(serde::Serialize)]
-#[serde(untagged)]
-enum Event<'a> {
-    Json(&'a serde_json::value::RawValue),
-    Text(&'a str),
 }
 
 fn write_events(out: &mut impl Write, sink: &str, record: &Stored<'_>) -> io::Result<()> {
@@ -274,17 +263,14 @@ fn write_events(out: &mut impl Write, sink: &str, record: &Stored<'_>) -> io::Re
     let batch = record.batch(stream, &Arc::<Pool>::default());
     for row in 0..batch.rows() {
         let line = batch.line(row);
-        let object = line.starts_with(b"{");
-        let event = serde_json::from_slice(line).ok().filter(|_| object);
-        let event = event.map(Event::Json);
-        let event = event.or_else(|| std::str::from_utf8(line).ok().map(Event::Text));
+        let (event, event_base64) = Verbatim::of(line, line.starts_with(b"{"));
         let line = Line {
             id: batch.id(row).to_string(),
             sink,
             source: record.source(),
-            observed: rfc3339(record.observed()),
-            event_base64: event.is_none().then(|| BASE64_STANDARD.encode(line)),
+            observed: record.observed().to_rfc3339(),
             event,
+            event_base64,
         };
         serde_json::to_writer(&mut *out, &line)?;
         out.write_all(b"\n")?;
@@ -316,12 +302,6 @@ fn describe(text: &mut String, sink: &str, damage: &Damage) {
             "{sink}: {path}: {bytes} bytes at {offset}: {what}; nothing that was confirmed is lost"
         )
     };
-}
-
-fn rfc3339(time: Timestamp) -> String {
-    let mut text = Vec::new();
-    time.write_rfc3339(&mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Rows of cells as columns: the first and the last two to the left, numbers

@@ -16,7 +16,7 @@ use crate::config::plan::Extras;
 use crate::config::{Config, Loaded, RouteConfig, WhenFull};
 use crate::event::time::parse_any;
 use crate::event::{Tally, Timestamp};
-use crate::seam::World;
+use crate::seam::{StateDirectory, World};
 use crate::source::Replay;
 use crate::source::replay::{self, Mark, Selection};
 
@@ -187,7 +187,7 @@ fn files(arguments: &Arguments, config: &Config) -> Result<Vec<PathBuf>, String>
             .state
             .as_ref()
             .ok_or("no dead letters named, and the config has no `state` directory to look in")?;
-        places.push(state.value.join("dead"));
+        places.push(state.value.join(StateDirectory::DEAD_LETTERS));
     }
     let mut files = Vec::new();
     for place in places {

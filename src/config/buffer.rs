@@ -76,7 +76,7 @@ impl Reader<'_> {
 pub(super) fn left_behind(config: &Config, world: &World) -> Option<StateDirectory> {
     let path = &config.state.as_ref()?.value;
     let state = || StateDirectory::new(path, world.disk.clone());
-    path.join("buffer").is_dir().then(state)
+    path.join(StateDirectory::BUFFERS).is_dir().then(state)
 }
 
 impl Planner<'_> {

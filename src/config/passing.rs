@@ -182,7 +182,7 @@ fn dead_letter_file(
     let (config, needs) = (planner.config, &mut planner.needs);
     let path = state
         .path()
-        .join("dead")
+        .join(StateDirectory::DEAD_LETTERS)
         .join(format!("{}.jsonl", sink.name));
     let world = World {
         disk: state.disk(),

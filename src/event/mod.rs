@@ -19,6 +19,7 @@ mod marks;
 mod parsed;
 mod path;
 mod rows;
+mod verbatim;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use path::{Path, PathError, Role};
 pub(crate) use path::{is_part_char, quoted};
 pub use rows::{Bits, Rows};
 pub use time::Timestamp;
+pub use verbatim::Verbatim;
 
 /// The rows of one batch that one sink must deliver.
 pub struct Share {

@@ -74,6 +74,11 @@ pub enum StateError {
 }
 
 impl StateDirectory {
+    /// The part with dead letters, in files by their sinks' names.
+    pub const DEAD_LETTERS: &str = "dead";
+    /// The part with disk buffers, in directories by their sinks' names.
+    pub const BUFFERS: &str = "buffer";
+
     /// The state directory `path` of `disk`.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> StateDirectory {

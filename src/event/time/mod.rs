@@ -35,6 +35,14 @@ impl Timestamp {
     pub fn write_rfc3339(self, out: &mut Vec<u8>) {
         Rfc3339Writer::default().write_time(self, out);
     }
+
+    /// The same as text.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let mut text = Vec::new();
+        self.write_rfc3339(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,6 @@ use crate::pipeline::{Pipeline, Plan, StartError};
 use crate::seam::{StateDirectory, World};
 use crate::telemetry::WhenFull;
 
-/// Where the buffers are in the state directory, each in a directory with its
-/// sink's name.
-const DIRECTORY: &str = "buffer";
-
 /// What reads the lines of records, source by source.
 pub(super) struct Parsers {
     pub(super) names: Arc<[String]>,
@@ -175,7 +171,7 @@ fn open(
         compression: disk.compression,
         random: world.random.clone(),
     };
-    let directory = Path::new(DIRECTORY).join(name);
+    let directory = Path::new(StateDirectory::BUFFERS).join(name);
     let (log, backlog) = Log::open(&*state.disk(), state.path(), &directory, options)?;
     let reader = log.reader().map_err(|error| OpenError::Io {
         path: error.path,
@@ -201,7 +197,7 @@ fn tell_of_others(plan: &Plan, state: &StateDirectory, world: &World) {
     // No directory, no buffers.
     let listed = state
         .part("")
-        .and_then(|root| root.list(Path::new(DIRECTORY)));
+        .and_then(|root| root.list(Path::new(StateDirectory::BUFFERS)));
     let Ok(names) = listed else {
         return;
     };
@@ -218,7 +214,7 @@ fn tell_of_others(plan: &Plan, state: &StateDirectory, world: &World) {
             fsync: super::Fsync::Ack,
             compression: crate::buffer::disk::Compression::None,
         };
-        let directory = state.path().join(DIRECTORY).join(name);
+        let directory = state.path().join(StateDirectory::BUFFERS).join(name);
         match open(state, name, disk, world) {
             Ok((_, _, backlog)) if backlog.events == 0 => {}
             Ok((_, _, backlog)) => tracing::warn!(

@@ -2,11 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-
 use super::Feed;
-use crate::event::{Batch, Chunk, Needs, Pool, Stream, Timestamp};
+use crate::event::{Batch, Chunk, Needs, Pool, Stream, Verbatim};
 use crate::seam::{Clock, Random};
 use crate::sink::Part;
 use crate::sink::encode::Encoder;
@@ -55,16 +52,9 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     returns: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<Event<'a>>,
+    event: Option<Verbatim<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_base64: Option<String>,
-}
-
-#[derive(serde::Serialize)]
-#[serde(untagged)]
-enum Event<'a> {
-    Json(&'a serde_json::value::RawValue),
-    Text(&'a str),
 }
 
 impl<F: Feed> DeadLetters<F> {
@@ -87,18 +77,21 @@ impl<F: Feed> DeadLetters<F> {
             if crate::seam::mutant::Mutant::DeadLetterLost.is_on() && line.len() % 2 == 0 {
                 return;
             }
-            write(&line, is_json, &mut chunk.text, |event, event_base64| {
-                Record {
-                    id: format!("{:032x}", batch.id(row).0),
-                    sink,
-                    reason,
-                    attempts: refused.attempts,
-                    time: rfc3339(time),
-                    returns,
-                    event,
-                    event_base64,
-                }
-            });
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            let (event, event_base64) = Verbatim::of(line, is_json);
+            let record = Record {
+                id: batch.id(row).to_string(),
+                sink,
+                reason,
+                attempts: refused.attempts,
+                time: time.to_rfc3339(),
+                returns,
+                event,
+                event_base64,
+            };
+            // Strings and raw JSON: nothing in a record can fail to be written.
+            let _ = serde_json::to_writer(&mut chunk.text, &record);
+            chunk.text.push(b'\n');
             chunk.ends.push(chunk.text.len() as u32);
         });
         let stream = Stream {
@@ -116,27 +109,4 @@ impl<F: Feed> DeadLetters<F> {
         });
         records
     }
-}
-
-/// Appends the record of one encoded event.
-fn write<'a>(
-    line: &'a [u8],
-    is_json: bool,
-    out: &mut Vec<u8>,
-    record: impl FnOnce(Option<Event<'a>>, Option<String>) -> Record<'a>,
-) {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let json = || serde_json::from_slice(line).ok().map(Event::Json);
-    let event = if is_json { json() } else { None };
-    let event = event.or_else(|| std::str::from_utf8(line).ok().map(Event::Text));
-    let base64 = event.is_none().then(|| BASE64_STANDARD.encode(line));
-    // Strings and raw JSON: nothing in a record can fail to be written.
-    let _ = serde_json::to_writer(&mut *out, &record(event, base64));
-    out.push(b'\n');
-}
-
-fn rfc3339(time: Timestamp) -> String {
-    let mut text = Vec::new();
-    time.write_rfc3339(&mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }
