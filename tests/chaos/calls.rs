@@ -8,7 +8,7 @@ use crate::harness::{Running, connect};
 use crate::kills::Setup;
 use crate::oracle::Received;
 use crate::producers::{Producers, Sent};
-use crate::skip;
+use crate::skip::skip;
 
 /// Starts tflog, traced by a strace of no process of ours (`-D`), with this
 /// injection, once it listens; `None` if it

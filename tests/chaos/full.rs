@@ -9,7 +9,7 @@ use crate::harness::wait_for;
 use crate::kills::Setup;
 use crate::oracle::Received;
 use crate::producers::Producers;
-use crate::skip;
+use crate::skip::skip;
 
 /// A file system of 4 MiB in memory, until it is dropped.
 struct Small<'a>(&'a Path);

@@ -20,20 +20,13 @@ mod oracle;
 #[path = "../real/scripted.rs"]
 #[allow(dead_code)]
 mod scripted;
+#[path = "../real/skip.rs"]
+mod skip;
 
 mod calls;
 mod full;
 mod kills;
 mod producers;
-
-/// Says that a test cannot run here; fails if it must.
-fn skip(why: &str) {
-    use std::io::Write as _;
-    let required = std::env::var("IT_REQUIRE_REAL").is_ok_and(|v| v == "1");
-    assert!(!required, "required: {why}");
-    // Not by `eprintln`, which the test runner captures.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {}", why.trim());
-}
 
 /// A setting of the environment.
 fn setting(name: &str, default: u64) -> u64 {

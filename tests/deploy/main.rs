@@ -14,14 +14,16 @@ mod harness;
 #[path = "../real/servers.rs"]
 #[allow(dead_code)]
 mod servers;
+#[path = "../real/skip.rs"]
+mod skip;
 
 mod queries;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use harness::tflog;
+use skip::skip;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -33,14 +35,6 @@ fn deploy(path: &str) -> PathBuf {
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(deploy(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Says that a test cannot run here; fails if it must.
-fn skip(why: &str) {
-    let required = std::env::var("IT_REQUIRE_REAL").is_ok_and(|v| v == "1");
-    assert!(!required, "required: {why}");
-    // Not by `eprintln`, which the test runner captures.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {}", why.trim());
 }
 
 /// Where the tools are that are not of the machine; `None` if they cannot be had.

@@ -6,9 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
-use super::{deploy, read, skip, succeeds};
+use super::{deploy, read, succeeds};
 use crate::harness::{Running, connect, free_address, get, tflog, wait_for};
 use crate::servers::Server;
+use crate::skip::skip;
 
 /// Every expression of the alerts and of the dashboard, with what Grafana puts
 /// in put in.

@@ -16,6 +16,7 @@ mod scripted;
 mod search;
 mod servers;
 mod service;
+mod skip;
 #[cfg(feature = "kafka")]
 mod topic;
 

@@ -4,11 +4,12 @@
 //! Where a tool is missing, a test says so loudly and ends; with
 //! `IT_REQUIRE_REAL=1` it fails.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::skip::skip;
 
 /// The scripts' exit status for "cannot run here".
 const SKIPPED: i32 = 77;
@@ -29,10 +30,7 @@ impl Server {
         let address = match run(script, &["start"], &environment) {
             Ok(address) => address,
             Err(why) => {
-                let required = std::env::var("IT_REQUIRE_REAL").is_ok_and(|v| v == "1");
-                assert!(!required, "{script} is required: {why}");
-                // Not by `eprintln`, which the test runner captures.
-                let _ = writeln!(std::io::stderr(), "SKIPPED: no {script}: {}", why.trim());
+                skip(&format!("no {script}: {}", why.trim()));
                 return None;
             }
         };
