@@ -1,10 +1,11 @@
-//! Between a source and its router: a short bounded queue.
+//! Between a source and its router: a shortcut, and a short bounded queue.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 
+use super::shortcut::{Queued, Shortcut};
 use crate::event::Batch;
 use crate::source::{Inlet, Notice, SourceError};
 use crate::telemetry::Ledger;
@@ -18,6 +19,8 @@ pub(super) struct Entrance {
     source: usize,
     ledger: Arc<Ledger>,
     queue: mpsc::Sender<Arrival>,
+    /// As long as the router runs.
+    shortcut: Weak<Shortcut>,
 }
 
 /// A batch that was counted as received. Dropped before it is routed (a stage
@@ -26,15 +29,23 @@ pub(super) struct Arrival {
     batch: Option<Batch>,
     source: usize,
     ledger: Arc<Ledger>,
+    /// Until it is in its router's hands.
+    queued: Option<Queued>,
 }
 
 impl Entrance {
-    pub(super) fn new(source: usize, ledger: Arc<Ledger>) -> (Entrance, mpsc::Receiver<Arrival>) {
+    /// The entrance to the router of the source at `source` in the ledger.
+    pub(super) fn new(
+        source: usize,
+        ledger: Arc<Ledger>,
+        shortcut: &Arc<Shortcut>,
+    ) -> (Entrance, mpsc::Receiver<Arrival>) {
         let (queue, arrivals) = mpsc::channel(BATCHES_MAX);
         let entrance = Entrance {
             source,
             ledger,
             queue,
+            shortcut: Arc::downgrade(shortcut),
         };
         (entrance, arrivals)
     }
@@ -51,6 +62,7 @@ impl Entrance {
             batch: Some(batch),
             source: self.source,
             ledger: self.ledger.clone(),
+            queued: None,
         }
     }
 }
@@ -59,7 +71,14 @@ impl Inlet for Entrance {
     fn try_send(&self, batch: Batch) -> Result<(), Batch> {
         match self.queue.try_reserve() {
             Ok(place) => {
-                place.send(self.receive(batch));
+                let arrival = self.receive(batch);
+                let rest = match self.shortcut.upgrade() {
+                    Some(shortcut) => shortcut.take(arrival),
+                    None => Some(arrival),
+                };
+                if let Some(arrival) = rest {
+                    place.send(arrival);
+                }
                 Ok(())
             }
             Err(_) => Err(batch),
@@ -71,6 +90,10 @@ impl Inlet for Entrance {
         batch: Batch,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + '_>> {
         let arrival = self.receive(batch);
+        let arrival = match self.shortcut.upgrade() {
+            Some(shortcut) => shortcut.queued(arrival),
+            None => arrival,
+        };
         Box::pin(async move {
             self.queue
                 .send(arrival)
@@ -110,6 +133,11 @@ impl Arrival {
     /// The batch, while it is still only received.
     pub(super) fn batch_mut(&mut self) -> Option<&mut Batch> {
         self.batch.as_mut()
+    }
+
+    /// Notes that others may not overtake it as long as it lives.
+    pub(super) fn note_queued(&mut self, queued: Queued) {
+        self.queued = Some(queued);
     }
 
     /// Takes the batch out to be routed: from here on the caller answers for

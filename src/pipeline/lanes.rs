@@ -31,9 +31,14 @@ impl Lanes {
         }
     }
 
+    /// Whether the plan wants anything of what lines say.
+    pub(super) fn read_any(&self) -> bool {
+        !self.formats.needs().is_empty()
+    }
+
     /// Fills the batch's columns; does nothing for a plan that needs none.
     pub(super) fn parse(&mut self, batch: &mut Batch) {
-        if self.formats.needs().is_empty() {
+        if !self.read_any() {
             return;
         }
         let stream = batch.stream.clone();

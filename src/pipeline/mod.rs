@@ -24,6 +24,7 @@ mod monitor;
 mod queue;
 mod reload;
 mod router;
+mod shortcut;
 #[cfg(test)]
 mod simulation;
 mod spool;

@@ -5,8 +5,8 @@ mod made;
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::entrance::Arrival;
 use super::lanes::Lanes;
@@ -56,8 +56,6 @@ pub(super) struct Router {
     pub(super) source: usize,
     /// Its place in the plan.
     pub(super) place: usize,
-    pub(super) arrivals: mpsc::Receiver<Arrival>,
-    pub(super) turns: mpsc::Receiver<Turn>,
     pub(super) lanes: Lanes,
     pub(super) plan: Arc<InForce>,
     pub(super) ledger: Arc<Ledger>,
@@ -83,39 +81,46 @@ pub(super) struct Scratch {
 }
 
 impl Router {
-    /// Routes until the source has ended and everything it sent is queued.
-    pub(super) async fn run(mut self) {
-        self.scratch.transfer.places = self.plan.places.clone();
-        loop {
-            let due = self.lists.due();
-            let arrival = tokio::select! {
-                biased;
-                Some(turn) = self.turns.recv() => {
-                    self.turn(turn).await;
-                    continue;
-                }
-                arrival = self.arrivals.recv() => arrival,
-                () = at(due) => {
-                    self.hand_over_made(false).await;
-                    continue;
-                }
-            };
-            let Some(mut arrival) = arrival else {
-                break;
-            };
-            if let Some(batch) = arrival.batch_mut() {
-                self.lanes.parse(batch);
-                self.evaluate(batch);
-            }
-            self.hand_over(arrival).await;
-            self.hand_over_made(false).await;
+    /// Routes a batch at once if nothing has to be found in its lines or done to
+    /// its events, and all required sinks have room; else it comes back.
+    pub(super) fn route_now(&mut self, mut arrival: Arrival) -> Option<Arrival> {
+        if self.lanes.read_any() || self.lists.run_any() {
+            return Some(arrival);
         }
-        self.hand_over_made(true).await;
+        let batch = arrival.batch_mut()?;
+        self.evaluate(batch);
+        self.prepare(batch);
+        self.count_rows(batch.rows());
+        let Scratch {
+            transfer, entries, ..
+        } = &mut self.scratch;
+        if !self.ledger.try_admit(self.source, transfer, entries) {
+            return Some(arrival);
+        }
+        if let Some(batch) = arrival.take() {
+            self.distribute(batch, None);
+        }
+        None
+    }
+
+    /// When something is due that lists hold.
+    pub(super) fn due(&mut self) -> Option<Instant> {
+        self.lists.due()
+    }
+
+    /// Parses and routes a batch.
+    pub(super) async fn route(&mut self, mut arrival: Arrival) {
+        if let Some(batch) = arrival.batch_mut() {
+            self.lanes.parse(batch);
+            self.evaluate(batch);
+        }
+        self.hand_over(arrival).await;
+        self.hand_over_made(false).await;
     }
 
     /// Goes on under another plan: no batch is in hand, and what lists hold ends
     /// under the plan before.
-    async fn turn(&mut self, turn: Turn) {
+    pub(super) async fn turn(&mut self, turn: Turn) {
         self.hand_over_made(true).await;
         let Turn {
             plan,
@@ -323,14 +328,6 @@ fn without_one(rows: Rows, of: usize) -> Rows {
         return rows.split(of, &[0]).1;
     }
     rows
-}
-
-/// Waits until then, or for ever.
-async fn at(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// What a share of a batch that is not copied out pins.

@@ -11,6 +11,7 @@ use super::entrance::Entrance;
 use super::lanes::Lanes;
 use super::queue::{Reread, Reservoir};
 use super::router::{InForce, Router, Scratch, Turn};
+use super::shortcut::Shortcut;
 use super::spool::{Stored, stored};
 use super::{Control, Pipeline, PlannedSink, PlannedSource, StartError};
 use crate::event::Needs;
@@ -183,7 +184,6 @@ impl Pipeline {
         let (stopper, stop) = Stop::new()?;
         let stopper = Arc::new(stopper);
         self.control.add_source(&stopper);
-        let (entrance, arrivals) = Entrance::new(slot, self.ledger.clone());
         let (turns, router_turns) = mpsc::channel(TURNS_MAX);
         let report = SourceReport {
             ledger: self.ledger.clone(),
@@ -192,8 +192,6 @@ impl Pipeline {
         let router = Router {
             source: slot,
             place,
-            arrivals,
-            turns: router_turns,
             lanes: Lanes::new(planned.formats),
             plan: plan.clone(),
             ledger: self.ledger.clone(),
@@ -202,8 +200,11 @@ impl Pipeline {
             clock: self.world.clock.clone(),
             scratch: Scratch::default(),
         };
+        let shortcut = Shortcut::new(router);
+        let (entrance, arrivals) = Entrance::new(slot, self.ledger.clone(), &shortcut);
         let spawn = &self.world.spawn;
-        let router = spawn.stage(&format!("route-{name}"), router.run())?;
+        let router = shortcut.run(arrivals, router_turns);
+        let router = spawn.stage(&format!("route-{name}"), router)?;
         let (pool, world) = (self.pool.clone(), self.world.clone());
         let outlet = Outlet::new(slot, pool, world, Arc::new(entrance));
         let (succession, mount) = (planned.source.succession(), planned.source.mount());

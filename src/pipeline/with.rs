@@ -194,6 +194,11 @@ impl Lists {
         }
     }
 
+    /// Whether there is any.
+    pub(super) fn run_any(&self) -> bool {
+        self.work.is_some()
+    }
+
     /// Runs the source's list on a batch that was just parsed. The rows that
     /// are left; `None` if there is no list.
     pub(super) fn before_routes(

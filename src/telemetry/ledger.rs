@@ -230,6 +230,18 @@ impl Ledger {
         }
     }
 
+    /// As [`Ledger::admit`], if nothing has to be waited for or evicted; else
+    /// nothing is moved and the answer is no.
+    pub fn try_admit(&self, source: usize, transfer: &Transfer, entries: &mut Vec<Entry>) -> bool {
+        let mut state = self.lock();
+        let full = |when| transfer.full(&state, when, &[]).is_some();
+        if full(WhenFull::Block) || full(WhenFull::DropOldest) {
+            return false;
+        }
+        apply(&mut state, source, transfer, entries);
+        true
+    }
+
     /// Copies of a best-effort sink, queued in memory, were let go for want of room.
     pub fn evicted(&self, sink: usize, demand: Demand) {
         let mut state = self.lock();

@@ -63,7 +63,7 @@ impl Drop for Router {
 
 impl Router {
     /// Routes the events that are complete; everything held is, at the end.
-    pub(super) async fn hand_over_made(&mut self, at_end: bool) {
+    pub(in crate::pipeline) async fn hand_over_made(&mut self, at_end: bool) {
         if !self.lists.holds() {
             return;
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::super::entrance::Entrance;
+use super::super::shortcut::Shortcut;
 use super::*;
 use crate::event::{Chunk, Needs, Path, Stream, Timestamp};
 use crate::parse::Formats;
@@ -43,12 +44,9 @@ async fn what_is_held_when_a_router_goes_is_abandoned() {
         }),
         ..Withs::default()
     };
-    let (entrance, arrivals) = Entrance::new(0, ledger.clone());
     let router = Router {
         source: 0,
         place: 0,
-        arrivals,
-        turns: tokio::sync::mpsc::channel(1).1,
         lanes: Lanes::new(Arc::new(formats())),
         plan: Arc::new(InForce {
             table: Arc::new(table),
@@ -64,6 +62,8 @@ async fn what_is_held_when_a_router_goes_is_abandoned() {
         clock: World::simulated(Timestamp(0), 7).clock,
         scratch: Scratch::default(),
     };
+    let shortcut = Shortcut::new(router);
+    let (entrance, arrivals) = Entrance::new(0, ledger.clone(), &shortcut);
     let mut chunk = Box::new(Chunk::default());
     chunk
         .text
@@ -76,7 +76,7 @@ async fn what_is_held_when_a_router_goes_is_abandoned() {
     };
     let batch = Batch::new(Arc::new(stream), 0, Timestamp(0), chunk, Arc::default());
     assert!(entrance.try_send(batch).is_ok());
-    let mut run = Box::pin(router.run());
+    let mut run = Box::pin(shortcut.run(arrivals, tokio::sync::mpsc::channel(1).1));
     assert!(run.as_mut().now_or_never().is_none());
     let snapshot = ledger.snapshot();
     assert_eq!(snapshot.violations(), [""; 0]);
