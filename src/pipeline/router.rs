@@ -149,9 +149,7 @@ impl Router {
             edited,
             ..
         } = &mut self.scratch;
-        if self.lists.holds() {
-            self.lists.set_now(Instant::now());
-        }
+        self.lists.set_now();
         transfer.unparsed = batch.columns().failed().count() as u64;
         let left = self.lists.before_routes(batch, transfer);
         self.plan.table.route_rows(self.place, batch, left, routed);

@@ -1,7 +1,7 @@
 //! Wall-clock time and randomness.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -13,15 +13,24 @@ use crate::event::Timestamp;
 pub enum Clock {
     /// The machine's.
     System,
-    /// A start time plus what has passed on tokio's clock, which may be paused.
-    Simulated(Timestamp, Instant),
+    /// What has passed since a moment of tokio's clock, which may be paused, on
+    /// top of a time that tests can move.
+    Simulated(Instant, Arc<AtomicI64>),
 }
 
 impl Clock {
     /// A simulated clock that shows `start` now.
     #[must_use]
     pub fn simulated(start: Timestamp) -> Clock {
-        Clock::Simulated(start, Instant::now())
+        Clock::Simulated(Instant::now(), Arc::new(AtomicI64::new(start.0)))
+    }
+
+    /// Sets a simulated clock and its clones forward or back, as people and
+    /// time servers do with a machine's.
+    pub fn jump(&self, nanos: i64) {
+        if let Clock::Simulated(_, start) = self {
+            start.fetch_add(nanos, Ordering::Relaxed);
+        }
     }
 
     /// The time now.
@@ -34,8 +43,9 @@ impl Clock {
                     .unwrap_or_default();
                 Timestamp(since.as_nanos() as i64)
             }
-            Clock::Simulated(start, from) => {
-                Timestamp(start.0.saturating_add(from.elapsed().as_nanos() as i64))
+            Clock::Simulated(from, start) => {
+                let start = start.load(Ordering::Relaxed);
+                Timestamp(start.saturating_add(from.elapsed().as_nanos() as i64))
             }
         }
     }

@@ -4,13 +4,15 @@
 //! mistaken for its own repetition. So an event passes while its like is still
 //! on its way, unless that came in the same batch, whose fate it shares.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::name::{Value, hash};
 use super::{Events, Transform};
-use crate::event::{Needs, Path, Settled, Tally, Timestamp};
+use crate::event::{Needs, Path, Settled, Tally};
 use crate::telemetry::Reason;
 
 /// Keys remembered at most, unless `keys_max` says otherwise: some 4 MiB. The
@@ -19,7 +21,7 @@ pub const KEYS_MAX_DEFAULT: usize = 100_000;
 
 /// Takes out events whose values of some fields were there within a time.
 pub struct Dedupe {
-    window_ns: i64,
+    window: Duration,
     by: Arc<[Value]>,
     seen: Arc<Shared>,
     /// Keys of the batch at hand.
@@ -32,11 +34,11 @@ struct Shared {
     seen: Mutex<Seen>,
 }
 
-/// When each key was delivered first, and the keys in that order.
+/// Keys that were delivered, and when each came first, in that order.
 #[derive(Debug, Default)]
 struct Seen {
-    by_key: HashMap<u64, Timestamp>,
-    order: VecDeque<(Timestamp, u64)>,
+    keys: HashSet<u64>,
+    order: VecDeque<(Instant, u64)>,
 }
 
 /// Keys of a batch, to be remembered when it is settled.
@@ -44,7 +46,8 @@ struct Seen {
 struct Pending {
     shared: Arc<Shared>,
     keys: Vec<u64>,
-    observed: Timestamp,
+    /// When the batch came here.
+    at: Instant,
 }
 
 impl Dedupe {
@@ -53,14 +56,9 @@ impl Dedupe {
 
     /// Events are alike if the values `by` are.
     #[must_use]
-    pub fn new(
-        window: std::time::Duration,
-        by: &[Path],
-        keys_max: usize,
-        needs: &mut Needs,
-    ) -> Dedupe {
+    pub fn new(window: Duration, by: &[Path], keys_max: usize, needs: &mut Needs) -> Dedupe {
         Dedupe {
-            window_ns: i64::try_from(window.as_nanos()).unwrap_or(i64::MAX),
+            window,
             by: Value::all(by, needs).into(),
             seen: Arc::new(Shared {
                 keys_max,
@@ -80,14 +78,14 @@ impl Shared {
 }
 
 impl Seen {
-    /// Forgets what is older than the window, or beyond the bound.
-    fn forget(&mut self, until: Timestamp, keys_max: usize) {
+    /// Forgets what was there before `until`, or is beyond the bound.
+    fn forget(&mut self, until: Option<Instant>, keys_max: usize) {
         while let Some(&(at, key)) = self.order.front() {
-            if at > until && self.order.len() <= keys_max {
+            if until.is_none_or(|until| at > until) && self.order.len() <= keys_max {
                 return;
             }
             self.order.pop_front();
-            self.by_key.remove(&key);
+            self.keys.remove(&key);
         }
     }
 }
@@ -98,48 +96,46 @@ impl Settled for Pending {
             return;
         }
         let mut seen = self.shared.lock();
-        let Seen { by_key, order } = &mut *seen;
+        let Seen { keys, order } = &mut *seen;
         for &key in &self.keys {
-            if let Entry::Vacant(entry) = by_key.entry(key) {
-                entry.insert(self.observed);
-                order.push_back((self.observed, key));
+            if keys.insert(key) {
+                order.push_back((self.at, key));
             }
         }
-        seen.forget(Timestamp(i64::MIN), self.shared.keys_max);
+        seen.forget(None, self.shared.keys_max);
     }
 }
 
 impl Transform for Dedupe {
     fn apply(&mut self, events: &mut Events<'_>) {
         let Dedupe {
-            window_ns,
+            window,
             by,
             seen: shared,
             here,
         } = self;
         here.clear();
-        let observed = events.observed();
+        let now = events.now;
         {
             let mut seen = shared.lock();
-            let until = Timestamp(observed.0.saturating_sub(*window_ns));
-            seen.forget(until, shared.keys_max);
+            seen.forget(now.checked_sub(*window), shared.keys_max);
             events.retain(Reason::Dedupe, |batch, row| {
                 let key = hash(by, batch, row);
-                !seen.by_key.contains_key(&key) && here.insert(key)
+                !seen.keys.contains(&key) && here.insert(key)
             });
         }
         if !here.is_empty() {
             events.when_settled(Arc::new(Pending {
                 shared: shared.clone(),
                 keys: here.iter().copied().collect(),
-                observed,
+                at: now,
             }));
         }
     }
 
     fn another(&self) -> Box<dyn Transform> {
         Box::new(Dedupe {
-            window_ns: self.window_ns,
+            window: self.window,
             by: self.by.clone(),
             seen: self.seen.clone(),
             here: HashSet::new(),
@@ -149,19 +145,13 @@ impl Transform for Dedupe {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::fixture::{Bench, paths};
     use super::*;
-
-    const SECOND: i64 = 1_000_000_000;
 
     fn bench(keys_max: usize) -> Bench {
         let window = Duration::from_secs(10);
         let by = paths(&["message"]);
-        let mut bench = Bench::default().with(|needs| Dedupe::new(window, &by, keys_max, needs));
-        bench.observed = 1000 * SECOND;
-        bench
+        Bench::default().with(|needs| Dedupe::new(window, &by, keys_max, needs))
     }
 
     fn settle(bench: &mut Bench, tally: Tally) {
@@ -179,7 +169,7 @@ mod tests {
         let (left, terms) = bench.run(&["a", "b", "c"]);
         assert_eq!((left.len(), terms.filtered_total()), (1, 2));
         settle(&mut bench, Tally::default());
-        bench.observed += 11 * SECOND;
+        bench.now += Duration::from_secs(11);
         assert_eq!(bench.run(&["a", "b", "c"]).0.len(), 3, "the time is over");
     }
 

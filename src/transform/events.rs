@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::document::Document;
 use super::{Rule, Tools};
-use crate::event::{Batch, Bits, Chunk, Edits, Settled, Timestamp};
+use crate::event::{Batch, Bits, Chunk, Edits, Settled};
 use crate::telemetry::{Reason, WithTerms};
 
 /// A batch as the list leaves it so far.
@@ -50,7 +50,8 @@ pub struct Events<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) tools: &'a mut dyn Tools,
     pub(super) terms: &'a mut WithTerms,
-    /// The time, for verbs that hold events.
+    /// The time, which never goes back: when a batch was read is the wall
+    /// clock's, which may.
     pub(super) now: Instant,
 }
 
@@ -69,12 +70,6 @@ impl Events<'_> {
             let rows = batch.rows();
             stale.clear(rows);
         }
-    }
-
-    /// When the batch was read.
-    #[must_use]
-    pub fn observed(&self) -> Timestamp {
-        self.current.get().observed
     }
 
     /// Makes `out` the events for which a rule holds; without one, none.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{List, Rule, Tools, Transform, Workspace};
 use crate::event::escape::escape_json;
 use crate::event::{
@@ -90,14 +92,24 @@ impl Rule for Is {
 }
 
 /// A list being written for a test.
-#[derive(Default)]
 pub(super) struct Bench {
     pub(super) needs: Needs,
     pub(super) list: List,
-    /// When the batches are read.
-    pub(super) observed: i64,
+    /// When the batches come.
+    pub(super) now: Instant,
     /// Who wants to hear of the batches' ends.
     pub(super) hooks: Vec<Arc<dyn Settled>>,
+}
+
+impl Default for Bench {
+    fn default() -> Bench {
+        Bench {
+            needs: Needs::default(),
+            list: List::default(),
+            now: Instant::now(),
+            hooks: Vec::new(),
+        }
+    }
 }
 
 impl Bench {
@@ -137,7 +149,7 @@ impl Bench {
             origin: 7,
             meta: Vec::new(),
         };
-        let observed = Timestamp(self.observed);
+        let observed = Timestamp(0);
         let mut batch = Batch::new(Arc::new(stream), 0, observed, chunk, Arc::default());
         let mut tools = Plain(self.needs.clone());
         batch.parse_with(|text, ends, columns| tools.read(observed, text, ends, columns));
@@ -148,7 +160,7 @@ impl Bench {
     pub(super) fn run(&mut self, lines: &[&str]) -> (Vec<String>, WithTerms) {
         let batch = self.batch(lines);
         let tools = Plain(self.needs.clone());
-        let mut work = Workspace::new(Box::new(tools), tokio::time::Instant::now());
+        let mut work = Workspace::new(Box::new(tools), self.now);
         let (mut rows, mut terms) = (Bits::default(), WithTerms::default());
         rows.fill(lines.len());
         let edited = self

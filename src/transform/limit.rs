@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::time::Instant;
+
 use super::name::{Value, hash};
 use super::{Events, Transform, TransformError};
-use crate::event::{Needs, Path, Timestamp};
+use crate::event::{Needs, Path};
 use crate::telemetry::Reason;
 
 /// Keys that have a bucket of their own, unless `keys_max` says otherwise: some
@@ -13,7 +15,7 @@ use crate::telemetry::Reason;
 pub const KEYS_MAX_DEFAULT: usize = 10_000;
 
 /// Takes out events above a rate: a token bucket for each key that holds one
-/// period's worth. Time is when events were read.
+/// period's worth. Time is when they come here.
 pub struct Limit {
     rate: Rate,
     by: Arc<[Value]>,
@@ -23,21 +25,21 @@ pub struct Limit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rate {
     events: f64,
-    per_ns: f64,
+    per_second: f64,
 }
 
 #[derive(Debug)]
 struct Buckets {
     keys_max: usize,
     by_key: HashMap<u64, Bucket>,
-    /// Of keys beyond the bound.
-    others: Bucket,
+    /// Of keys beyond the bound, once there are any.
+    others: Option<Bucket>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     tokens: f64,
-    at: Timestamp,
+    at: Instant,
 }
 
 impl Limit {
@@ -55,17 +57,13 @@ impl Limit {
             let message = format!("`{rate}` is no rate");
             TransformError::new(message, "write events per time: 1000/s, 10/m or 5/h")
         })?;
-        let full = Bucket {
-            tokens: rate.events,
-            at: Timestamp(0),
-        };
         Ok(Limit {
             rate,
             by: Value::all(by, needs).into(),
             buckets: Arc::new(Mutex::new(Buckets {
                 keys_max,
                 by_key: HashMap::new(),
-                others: full,
+                others: None,
             })),
         })
     }
@@ -83,20 +81,27 @@ impl Rate {
         };
         Some(Rate {
             events: f64::from(events),
-            per_ns: f64::from(events) / (seconds * 1e9),
+            per_second: f64::from(events) / seconds,
         })
     }
 }
 
 impl Bucket {
-    fn fill(&mut self, rate: Rate, now: Timestamp) {
-        // Batches of several sources need not come in the order of their times.
-        let passed = now.0.saturating_sub(self.at.0).max(0);
-        self.tokens = (self.tokens + passed as f64 * rate.per_ns).min(rate.events);
+    fn full(rate: Rate, now: Instant) -> Bucket {
+        Bucket {
+            tokens: rate.events,
+            at: now,
+        }
+    }
+
+    fn fill(&mut self, rate: Rate, now: Instant) {
+        // Another thread may have looked at the time first and come last.
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.tokens = (self.tokens + passed * rate.per_second).min(rate.events);
         self.at = self.at.max(now);
     }
 
-    fn take(&mut self, rate: Rate, now: Timestamp) -> bool {
+    fn take(&mut self, rate: Rate, now: Instant) -> bool {
         self.fill(rate, now);
         let has = self.tokens >= 1.0;
         if has {
@@ -107,28 +112,28 @@ impl Bucket {
 }
 
 impl Buckets {
-    fn of(&mut self, key: u64, rate: Rate, now: Timestamp) -> &mut Bucket {
+    fn of(&mut self, key: u64, rate: Rate, now: Instant) -> &mut Bucket {
         if self.by_key.len() >= self.keys_max && !self.by_key.contains_key(&key) {
             self.forget(rate, now);
         }
         let full = self.by_key.len() >= self.keys_max;
         if full && !self.by_key.contains_key(&key) {
-            return &mut self.others;
+            return self.others.get_or_insert(Bucket::full(rate, now));
         }
-        self.by_key.entry(key).or_insert(Bucket {
-            tokens: rate.events,
-            at: now,
-        })
+        let full = || Bucket::full(rate, now);
+        self.by_key.entry(key).or_insert_with(full)
     }
 
     /// Forgets full buckets: a new one is the same. Not again before `others`
     /// has gained a token, or a flood of keys would sweep for each event.
-    fn forget(&mut self, rate: Rate, now: Timestamp) {
-        let passed = now.0.saturating_sub(self.others.at.0) as f64;
-        if self.others.at.0 != 0 && passed * rate.per_ns < 1.0 {
-            return;
+    fn forget(&mut self, rate: Rate, now: Instant) {
+        if let Some(others) = &mut self.others {
+            let passed = now.saturating_duration_since(others.at).as_secs_f64();
+            if passed * rate.per_second < 1.0 {
+                return;
+            }
+            others.fill(rate, now);
         }
-        self.others.fill(rate, now);
         self.by_key.retain(|_, bucket| {
             bucket.fill(rate, now);
             bucket.tokens < rate.events
@@ -141,8 +146,8 @@ impl Transform for Limit {
         let Limit { rate, by, buckets } = self;
         // One lock a batch. A holder that panics leaves whole buckets behind.
         let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = events.now;
         events.retain(Reason::Limit, |batch, row| {
-            let now = batch.observed;
             let key = if by.is_empty() {
                 0
             } else {
@@ -163,17 +168,14 @@ impl Transform for Limit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::fixture::{Bench, paths};
     use super::*;
 
-    const SECOND: i64 = 1_000_000_000;
-
     fn bench(rate: &str, by: &[&str], keys_max: usize) -> Bench {
         let by = paths(by);
-        let mut bench =
-            Bench::default().with(|needs| Limit::build(rate, &by, keys_max, needs).unwrap());
-        bench.observed = 1000 * SECOND;
-        bench
+        Bench::default().with(|needs| Limit::build(rate, &by, keys_max, needs).unwrap())
     }
 
     #[test]
@@ -181,10 +183,8 @@ mod tests {
         let mut bench = bench("3/s", &[], 10);
         let (left, terms) = bench.run(&["a", "b", "c", "d", "e"]);
         assert_eq!((left.len(), terms.filtered_total()), (3, 2));
-        bench.observed += SECOND / 3 + 1;
+        bench.now += Duration::from_millis(334);
         assert_eq!(bench.run(&["f", "g"]).0, ["f"]);
-        // Time that goes back gives nothing.
-        bench.observed -= 10 * SECOND;
         assert_eq!(bench.run(&["h"]).0, [""; 0]);
     }
 
@@ -197,7 +197,7 @@ mod tests {
         // `c` and `d` share what is for keys beyond the bound.
         assert_eq!(bench.run(&lines).0, [lines[0], lines[1], lines[3]]);
         // Those that are full again are forgotten.
-        bench.observed += 61 * SECOND;
+        bench.now += Duration::from_secs(61);
         assert_eq!(bench.run(&lines[3..]).0, lines[3..]);
     }
 

@@ -40,7 +40,7 @@ impl Workspace {
         }
     }
 
-    /// Says what time it is, for verbs that hold events.
+    /// Says what time it is, for verbs to which it matters.
     pub fn set_now(&mut self, now: Instant) {
         self.now = now;
     }

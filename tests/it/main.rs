@@ -12,6 +12,7 @@ mod accounting;
 mod answer;
 mod backpressure;
 mod children;
+mod clock;
 mod disk;
 mod held;
 mod http;

@@ -102,7 +102,7 @@ impl Router {
         } = &mut self.scratch;
         transfer.unparsed = 0;
         transfer.lists.clear();
-        self.lists.set_now(Instant::now());
+        self.lists.set_now();
         let left = self
             .lists
             .resume((owner, from), &tags, &mut batch, terms, transfer);

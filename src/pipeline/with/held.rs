@@ -84,10 +84,10 @@ impl Lists {
         }
     }
 
-    /// Says what time it is.
-    pub(in super::super) fn set_now(&mut self, now: Instant) {
+    /// Has the lists look at the time: once a batch.
+    pub(in super::super) fn set_now(&mut self) {
         if let Some(work) = &mut self.work {
-            work.set_now(now);
+            work.set_now(Instant::now());
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! `app.log` becomes `app.log.20261123-133242` (UTC), a compressed file keeps
 //! its ending: `app.log.20261123-133242.gz`. If the name is taken, `.1`, `.2` …
-//! is put behind the time. Nothing is renamed twice and nothing is replaced.
+//! is put behind the time; so it is where the clock was set back, behind the time
+//! of the last one. Nothing is renamed twice and nothing is replaced.
 
 use std::ffi::OsString;
 use std::io;
@@ -65,14 +66,15 @@ impl Rotate {
     }
 
     /// Whether a file of `size` bytes, begun at `since`, is to be put aside
-    /// before `bytes` more are written.
+    /// before `bytes` more are written. A clock that was set back makes another
+    /// period too, or the file would grow until that time has come again.
     pub(super) fn is_due(&self, size: u64, bytes: u64, since: Timestamp, now: Timestamp) -> bool {
         let full = self.size.is_some_and(|max| size + bytes > max.0);
         let over = self.time.is_some_and(|period| {
             let period = i64::try_from(period.0.as_nanos())
                 .unwrap_or(i64::MAX)
                 .max(1);
-            since.0.div_euclid(period) < now.0.div_euclid(period)
+            since.0.div_euclid(period) != now.0.div_euclid(period)
         });
         full || over
     }
@@ -87,13 +89,19 @@ impl Rotate {
         let layout = Layout::compile(STAMP).map_err(io::Error::other)?;
         let mut stamp = Vec::new();
         layout.write(now, &mut stamp);
+        // Behind all names there are, even where a number is free or the clock
+        // was set back: the order of the names is the order of the files, and
+        // `keep` takes the first for the oldest.
+        let last = rotated(root, path, codec)?.into_iter().max();
+        let first = match last {
+            Some(((last, number), _)) if last >= stamp => {
+                stamp = last;
+                number.saturating_add(1)
+            }
+            _ => 0,
+        };
         let stem = strip(path.as_os_str().as_bytes(), codec);
         let stem = [stem, b".", &stamp].concat();
-        // Above all numbers of this second, even where lower ones are free: the
-        // order of the names is the order of the files.
-        let taken = rotated(root, path, codec)?;
-        let taken = taken.iter().filter(|((s, _), _)| *s == stamp);
-        let first = taken.map(|((_, n), _)| n + 1).max().unwrap_or(0);
         for n in first..first.saturating_add(SAME_SECOND_MAX) {
             let mut name = stem.clone();
             if n > 0 {
@@ -202,5 +210,9 @@ mod tests {
         let at = |secs: i64| Timestamp(secs * 1_000_000_000);
         assert!(rotate.is_due(1, 1, at(19), at(20)));
         assert!(!rotate.is_due(1, 1, at(11), at(19)));
+        assert!(
+            rotate.is_due(1, 1, at(20), at(19)),
+            "a clock that went back"
+        );
     }
 }

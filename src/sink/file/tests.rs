@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::event::Timestamp;
-use crate::seam::FaultyDisk;
+use crate::seam::{Clock, FaultyDisk};
 use crate::sink::encode::Options;
 use crate::sink::fixture::{definition, keyed, lines, load, objects};
 
@@ -17,6 +17,7 @@ const NOW: Timestamp = Timestamp(1_795_440_762_000_000_000);
 
 struct Fixture {
     disk: FaultyDisk,
+    clock: Clock,
     sink: File,
     needs: Needs,
 }
@@ -33,8 +34,12 @@ fn try_build(
     world.disk = Arc::new(disk.clone());
     let definition = definition(NAME, path, options);
     let sink = build(&definition, encoder, &world, &mut needs)?;
-    let disk = disk.clone();
-    Ok(Fixture { disk, sink, needs })
+    Ok(Fixture {
+        disk: disk.clone(),
+        clock: world.clock,
+        sink,
+        needs,
+    })
 }
 
 fn fixture(path: &str, encode: &str, options: Value) -> Fixture {
@@ -286,6 +291,22 @@ async fn rotation_replaces_nothing_and_keeps_the_newest() {
     assert_eq!(f.names(), names);
     assert_eq!(f.text("/logs/pay.log"), "pay 4\npay x\n");
     assert_eq!(f.text(&names[2]), "pay 3\npay x\n");
+}
+
+/// What is put aside after the clock was set back is not taken for the oldest.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_costs_no_new_file() {
+    let options = json!({ "rotate": { "size": 1, "keep": 2 } });
+    let mut f = fixture("/logs/app.log", "raw", options);
+    for n in 0..6 {
+        if n == 3 {
+            f.clock.jump(-3_600_000_000_000);
+        }
+        f.write(&load(vec![lines(&format!("{n}\n"))], false)).await;
+    }
+    let stamp = "/logs/app.log.20261123-133242";
+    assert_eq!(f.names()[1..], [format!("{stamp}.3"), format!("{stamp}.4")]);
+    assert_eq!(f.text(&format!("{stamp}.4")), "4\n");
 }
 
 #[tokio::test(start_paused = true)]
