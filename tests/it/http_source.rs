@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 /// Reads one answer and leaves the connection as it is.
-fn answer(stream: &mut TcpStream) -> Answer {
+pub(crate) fn answer(stream: &mut TcpStream) -> Answer {
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -26,7 +26,7 @@ fn answer(stream: &mut TcpStream) -> Answer {
     }
 }
 
-fn send(stream: &mut TcpStream, path: &str, headers: &str, body: &[u8]) {
+pub(crate) fn send(stream: &mut TcpStream, path: &str, headers: &str, body: &[u8]) {
     let length = body.len();
     let head =
         format!("POST {path} HTTP/1.1\r\nhost: t\r\ncontent-length: {length}\r\n{headers}\r\n");

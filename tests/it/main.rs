@@ -13,6 +13,7 @@ mod answer;
 mod backpressure;
 mod children;
 mod clock;
+mod descriptors;
 mod disk;
 mod held;
 mod http;
