@@ -83,18 +83,37 @@ impl Running {
 
     /// Resident memory now, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("it runs");
-        let line = status
-            .lines()
-            .find_map(|l| l.strip_prefix("VmRSS:"))
-            .expect("VmRSS");
-        line.trim()
-            .trim_end_matches(" kB")
-            .parse::<u64>()
-            .expect("a number")
-            * 1024
+        memory_bytes(self.child.id())
     }
+}
+
+/// Resident memory of a process now, in bytes.
+pub(crate) fn memory_bytes(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.expect("it runs");
+    let line = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmRSS:"))
+        .expect("VmRSS");
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .expect("a number")
+        * 1024
+}
+
+/// Runs a test again, in a process of its own, whose memory is that of nothing
+/// else; true in that process.
+pub(crate) fn alone(test: &str) -> bool {
+    const ALONE: &str = "TFLOG_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("a test"));
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    let status = command.env(ALONE, "1").status().expect("it starts");
+    assert!(status.success(), "{test}: {status}");
+    false
 }
 
 impl Drop for Running {

@@ -24,6 +24,7 @@ mod json;
 mod lengths;
 mod multiline;
 mod names;
+mod outage;
 mod peers;
 mod pipe;
 mod reduce;
