@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::harness::{Running, connect, free_address, get, lines, metric, tflog, wait_for};
 
-/// How often the long run hands over.
+/// How often it hands over, if not so often.
 const LONG: &str = "TFLOG_TEST_HAND_OVERS";
 const TURNS: usize = 20;
 
@@ -71,8 +71,9 @@ fn config(directory: &Path, net: SocketAddr) -> PathBuf {
 /// While connections come in all the time, one tflog after the other takes over:
 /// every connection is accepted by one of them, and every line arrives.
 #[test]
+#[expect(clippy::print_stdout, reason = "figures for people")]
 fn handing_over_refuses_nobody() {
-    let turns = std::env::var(LONG).ok().and_then(|n| n.parse().ok());
+    let turns = std::env::var(LONG).map_or(TURNS, |n| n.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let (net, http, log) = (free_address(), free_address(), at.join("log"));
@@ -95,7 +96,7 @@ fn handing_over_refuses_nobody() {
         })
     };
     let mut all: Vec<Stranger> = Vec::new();
-    for turn in 0..turns.unwrap_or(TURNS) {
+    for turn in 0..turns {
         match all.last() {
             None => first.signal("USR2"),
             Some(running) => assert!(running.signal("USR2")),
@@ -123,6 +124,7 @@ fn handing_over_refuses_nobody() {
     numbers.sort_unstable();
     let sent = sent.load(Ordering::Relaxed);
     assert_eq!(numbers, (0..sent).collect::<Vec<_>>());
+    println!("{turns} hand-overs, {sent} connections, none refused");
     assert!(!at.join("local").exists());
     assert!(all.iter().all(|stranger| !stranger.runs()));
 }

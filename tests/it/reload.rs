@@ -18,13 +18,19 @@ use crate::harness::{
 };
 use crate::shutdown::scrape;
 
-/// Reloads in the long run, and whether to print what it measured.
+/// How many reloads there are, if not so many.
 const LONG: &str = "TFLOG_TEST_RELOADS";
 const RELOADS: u64 = 100;
-/// Lines of a burst of a producer. It pauses between bursts, so that the test is
-/// of reloads and not of how fast two cores are.
-const BURST: u64 = 20;
-const PAUSE: Duration = Duration::from_millis(2);
+/// Lines a second of a producer; where no more is said, few enough that the test
+/// is of reloads and not of how fast two cores are.
+const RATE: u64 = 5_000;
+/// Of the two TCP producers of the test under load: with two that post, each of
+/// which waits for answers, 50,000 a second.
+const HIGH_RATE: u64 = 20_000;
+/// A producer sends what is due so often.
+const TICK: Duration = Duration::from_millis(2);
+/// Lines of a burst at most, where it was held up.
+const BURST_MAX: u64 = 200;
 
 /// A tflog with a config file that changes.
 pub(crate) struct Service {
@@ -86,48 +92,49 @@ impl Service {
     }
 }
 
-/// The lines of a burst.
-fn burst(name: &str, first: u64) -> String {
-    let mut text = String::new();
-    for n in first..first + BURST {
-        writeln!(text, "{name} {n}").unwrap();
-    }
-    text
-}
-
-/// Sends numbered lines over one TCP connection until told to stop; how many.
-fn tcp_producer(address: SocketAddr, name: &str, stop: &Arc<AtomicBool>) -> JoinHandle<u64> {
+/// Passes numbered lines on at a rate until told to stop; how many.
+fn produce(
+    (name, rate): (&str, u64),
+    stop: &Arc<AtomicBool>,
+    mut give: impl FnMut(&str) + Send + 'static,
+) -> JoinHandle<u64> {
     let (name, stop) = (name.to_owned(), stop.clone());
     std::thread::spawn(move || {
-        let mut stream = connect(address);
-        let mut sent = 0;
+        let (start, mut sent, mut text) = (Instant::now(), 0, String::new());
         while !stop.load(Ordering::Relaxed) {
-            let text = burst(&name, sent);
-            stream
-                .write_all(text.as_bytes())
-                .expect("the connection stays");
-            sent += BURST;
-            std::thread::park_timeout(PAUSE);
+            let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
+            let end = due.min(sent + BURST_MAX);
+            if sent < end {
+                text.clear();
+                for n in sent..end {
+                    writeln!(text, "{name} {n}").unwrap();
+                }
+                give(&text);
+                sent = end;
+            }
+            if sent >= due {
+                std::thread::park_timeout(TICK);
+            }
         }
         sent
     })
 }
 
-/// Posts numbered lines until told to stop; how many were accepted. A
-/// connection that is closed between requests is opened anew.
+/// Sends numbered lines over one TCP connection until told to stop; how many.
+fn tcp_producer(address: SocketAddr, name: (&str, u64), stop: &Arc<AtomicBool>) -> JoinHandle<u64> {
+    let mut stream = connect(address);
+    produce(name, stop, move |text| {
+        let written = stream.write_all(text.as_bytes());
+        written.expect("the connection stays");
+    })
+}
+
+/// Posts numbered lines until told to stop; how many were accepted.
 fn http_producer(address: SocketAddr, name: &str, stop: &Arc<AtomicBool>) -> JoinHandle<u64> {
-    let (name, stop) = (name.to_owned(), stop.clone());
-    std::thread::spawn(move || {
-        let mut stream = connect(address);
-        let mut sent = 0;
-        while !stop.load(Ordering::Relaxed) {
-            let body = burst(&name, sent);
-            let answer = post(&mut stream, &body);
-            assert_eq!(answer.status, 200, "{answer:?}");
-            sent += BURST;
-            std::thread::park_timeout(PAUSE);
-        }
-        sent
+    let mut stream = connect(address);
+    produce((name, RATE), stop, move |text| {
+        let answer = post(&mut stream, text);
+        assert_eq!(answer.status, 200, "{answer:?}");
     })
 }
 
@@ -172,33 +179,41 @@ fn assert_all(seen: &HashMap<String, HashMap<u64, u32>>, producer: &str, sent: u
     assert!(twice.is_empty(), "{producer}: {twice:?}");
 }
 
-/// The longest time between two arrivals at a file, as far as looking every
-/// millisecond tells, by percentile.
-fn watch_gaps(file: PathBuf, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<Duration>> {
-    let stop = stop.clone();
+/// Measures the longest time between two arrivals at any of some files, as far
+/// as looking every millisecond tells: in microseconds, since it was last taken
+/// out of what this gives.
+fn watch_gaps<const N: usize>(files: [PathBuf; N], stop: &Arc<AtomicBool>) -> Arc<AtomicU64> {
+    let longest = Arc::new(AtomicU64::new(0));
+    let (stop, into) = (stop.clone(), longest.clone());
     std::thread::spawn(move || {
-        let size = || std::fs::metadata(&file).map_or(0, |m| m.len());
-        let (mut before, mut since, mut gaps) = (size(), Instant::now(), Vec::new());
+        let sizes = || {
+            files
+                .each_ref()
+                .map(|f| f.metadata().map_or(0, |m| m.len()))
+        };
+        let (mut before, mut since) = (sizes(), [Instant::now(); N]);
         while !stop.load(Ordering::Relaxed) {
-            let now = size();
-            if now != before {
-                gaps.push(since.elapsed());
-                (before, since) = (now, Instant::now());
+            let now = sizes();
+            for at in (0..N).filter(|&at| now[at] != before[at]) {
+                let gap = since[at].elapsed().as_micros() as u64;
+                into.fetch_max(gap, Ordering::Relaxed);
+                since[at] = Instant::now();
             }
+            before = now;
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        gaps.sort_unstable();
-        gaps
-    })
+    });
+    longest
 }
 
 /// Reload after reload under load from TCP and HTTP, each of which changes a
 /// route, a rule, a sink and a `with` list: no connection breaks, every event
-/// arrives once, every page balances.
+/// arrives once, every page balances. How long nothing was delivered is printed,
+/// for the sink that stays and the one that changes.
 #[test]
 #[expect(clippy::print_stdout, reason = "figures for people")]
 fn reloads_under_load_lose_nothing() {
-    let long = std::env::var(LONG).ok().and_then(|n| n.parse().ok());
+    let reloads = std::env::var(LONG).map_or(RELOADS, |n| n.parse().unwrap());
     let (tcp, push) = (free_address(), free_address());
     let config = |directory: &Path, turn: u64| {
         let directory = directory.display();
@@ -223,13 +238,17 @@ fn reloads_under_load_lose_nothing() {
     let mut service = Service::start(|directory| config(directory, 1));
     let stop = Arc::new(AtomicBool::new(false));
     let pages = scrape(service.http, stop.clone());
-    let gaps = watch_gaps(service.path("first"), &stop);
-    let tcp = ["a", "b"].map(|name| (name, tcp_producer(tcp, name, &stop)));
+    let watched = ["first", "second"].map(|name| service.path(name));
+    let longest = watch_gaps(watched, &stop);
+    let tcp = ["a", "b"].map(|name| (name, tcp_producer(tcp, (name, HIGH_RATE), &stop)));
     let http = ["x", "y"].map(|name| (name, http_producer(push, name, &stop)));
-    for turn in 0..long.unwrap_or(RELOADS) {
+    let (start, mut gaps) = (Instant::now(), Vec::new());
+    for turn in 0..reloads {
         let text = config(service.directory.path(), turn);
         service.reload(&text, true);
+        gaps.push(Duration::from_micros(longest.swap(0, Ordering::Relaxed)));
     }
+    let took = start.elapsed();
     stop.store(true, Ordering::Relaxed);
     let sent: Vec<_> = tcp
         .into_iter()
@@ -237,7 +256,6 @@ fn reloads_under_load_lose_nothing() {
         .map(|(name, producer)| (name, producer.join().expect("no connection broke")))
         .collect();
     assert!(pages.join().expect("every page balances") > 0);
-    let gaps = gaps.join().expect("watched");
     let files = ["first", "second", "third"].map(|name| service.path(name));
     let (stderr, _directory) = service.stop();
     let seen = seen(&files);
@@ -251,16 +269,15 @@ fn reloads_under_load_lose_nothing() {
             + received["push"]["received"].as_u64().unwrap(),
         total
     );
-    if long.is_some() {
-        let at = |part: f64| gaps[((gaps.len() - 1) as f64 * part) as usize];
-        println!(
-            "{} reloads, {total} events, gaps between deliveries: p50 {:?}, p99 {:?}, longest {:?}",
-            long.unwrap_or(RELOADS),
-            at(0.5),
-            at(0.99),
-            at(1.0)
-        );
-    }
+    gaps.sort_unstable();
+    let at = |part: f64| gaps[((gaps.len() - 1) as f64 * part) as usize];
+    println!(
+        "{reloads} reloads, {total} events, {:.0} a second; longest gap between deliveries: p50 {:?}, p99 {:?}, at most {:?}",
+        total as f64 / took.as_secs_f64(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 /// A config that cannot work leaves the one before in force, with its
@@ -279,7 +296,7 @@ fn a_bad_config_is_refused_while_events_flow() {
     let taken = occupied.local_addr().unwrap();
     let mut service = Service::start(|directory| config(directory, ""));
     let stop = Arc::new(AtomicBool::new(false));
-    let producer = tcp_producer(net, "a", &stop);
+    let producer = tcp_producer(net, ("a", RATE), &stop);
     let directory = service.directory.path().to_owned();
     service.reload("sources: [", false);
     service.reload(&config(&directory, "  other: tpc://:1\n"), false);
@@ -301,7 +318,7 @@ fn a_bad_config_is_refused_while_events_flow() {
         &config(&directory, &format!("  other: tcp://{free}\n")),
         true,
     );
-    let other = tcp_producer(free, "b", &stop);
+    let other = tcp_producer(free, ("b", RATE), &stop);
     wait_for("events of both", || {
         (seen(&[service.path("out")]).len() == 2).then_some(())
     });
@@ -447,7 +464,7 @@ fn a_changed_listener_refuses_nobody() {
     let mut service = Service::start(|directory| config(directory, 100));
     let directory = service.directory.path().to_owned();
     let stop = Arc::new(AtomicBool::new(false));
-    let stays = tcp_producer(net, "stays", &stop);
+    let stays = tcp_producer(net, ("stays", RATE), &stop);
     let count = Arc::new(AtomicU64::new(0));
     let knocking = {
         let (stop, count) = (stop.clone(), count.clone());
