@@ -165,6 +165,42 @@ fn the_readme_names_only_files_that_exist() {
     assert!(checked > 0, "the README links to nothing");
 }
 
+/// Each fault has tests, and each test that is named is there.
+#[test]
+fn every_fault_names_tests_that_exist() {
+    let readme = std::fs::read_to_string(root().join("tests/README.md")).unwrap();
+    let (_, faults) = readme.split_once("## Faults").expect("a table of faults");
+    let all = ["src", "tests"].map(|dir| files(&root().join(dir), "rs"));
+    let all = all
+        .iter()
+        .flatten()
+        .map(|file| std::fs::read_to_string(file).unwrap());
+    let all = all.collect::<Vec<_>>().concat();
+    let simulated = root().join("src/pipeline/simulation/faults.rs");
+    let simulated = std::fs::read_to_string(simulated).unwrap();
+    let rows: Vec<_> = faults
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+    assert!(rows.len() > 30, "{} rows", rows.len());
+    for row in rows {
+        let cell = row.split('|').nth(2).expect("two cells");
+        let mut names = cell.split('`').skip(1).step_by(2).peekable();
+        assert!(names.peek().is_some(), "no test: {row}");
+        for name in names {
+            let last = name
+                .rsplit("::")
+                .find(|part| !part.is_empty())
+                .expect("a name");
+            let there = all.contains(&format!("fn {last}("))
+                || all.contains(&format!("mod {last};"))
+                || simulated.contains(&format!("    {last},"));
+            assert!(there, "no such test: {name}");
+        }
+    }
+}
+
 #[test]
 fn the_architecture_names_every_module() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
