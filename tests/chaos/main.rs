@@ -23,6 +23,7 @@ mod scripted;
 #[path = "../real/skip.rs"]
 mod skip;
 
+mod backlog;
 mod calls;
 mod full;
 mod kills;

@@ -106,7 +106,7 @@ fn produce(address: SocketAddr, name: &str, stop: &AtomicBool) -> Sent {
         let mut events = names(name, numbers.clone());
         sent.all.extend(events.iter().cloned());
         let body = oracle::lines(name, numbers);
-        match post(&mut stream, &body) {
+        match post(&mut stream, body.as_bytes()) {
             Some(200) => sent.acknowledged.append(&mut events),
             Some(429 | 503) => std::thread::park_timeout(PAUSE),
             Some(status) => panic!("{name}: status {status}"),
@@ -119,13 +119,13 @@ fn produce(address: SocketAddr, name: &str, stop: &AtomicBool) -> Sent {
 }
 
 /// The status of the answer; `None` if none came.
-fn post(stream: &mut TcpStream, body: &str) -> Option<u16> {
+pub(crate) fn post(stream: &mut TcpStream, body: &[u8]) -> Option<u16> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
         "POST / HTTP/1.1\r\nhost: t\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all((head + body).as_bytes()).ok()?;
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
     loop {

@@ -217,7 +217,7 @@ fn a_full_disk_buffer_refuses_requests() {
         assert!(taken < 100, "the buffer never fills");
     }
     assert!(taken > 10, "{taken} requests fit into 8 MiB");
-    assert!(running.memory_bytes() < 64 << 20);
+    assert!(running.peak_bytes() < 64 << 20);
     let (status, reasons) = get(http, "/health/ready?accept");
     assert_eq!(status, 503, "{reasons}");
     let all = collect(down);

@@ -85,16 +85,25 @@ impl Running {
     pub(crate) fn memory_bytes(&self) -> u64 {
         memory_bytes(self.child.id())
     }
+
+    /// The most resident memory that it ever had, in bytes.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        memory(self.child.id(), "VmHWM:")
+    }
 }
 
 /// Resident memory of a process now, in bytes.
 pub(crate) fn memory_bytes(process: u32) -> u64 {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"));
     let status = status.expect("it runs");
     let line = status
         .lines()
-        .find_map(|l| l.strip_prefix("VmRSS:"))
-        .expect("VmRSS");
+        .find_map(|l| l.strip_prefix(name))
+        .expect(name);
     line.trim()
         .trim_end_matches(" kB")
         .parse::<u64>()
