@@ -144,7 +144,8 @@ impl Disk for RealDisk {
     }
 }
 
-fn or_here(directory: &Path) -> &Path {
+/// System calls do not take an empty path for the current directory.
+pub(crate) fn or_here(directory: &Path) -> &Path {
     if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {

@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod disk;
+mod files;
 #[cfg(test)]
 pub(crate) mod mutant;
 mod network;
@@ -16,7 +17,9 @@ mod time;
 use std::sync::Arc;
 
 pub use descriptors::take as take_descriptor;
+pub(crate) use disk::or_here;
 pub use disk::{Disk, DiskFault, DiskFile, DiskLock, DiskRoot, FaultyDisk, RealDisk};
+pub use files::{Facts, Files, Kind, Opened, RealFiles};
 pub use network::{
     Address, Connection, Listener, MemoryNetwork, Network, NetworkFuture, Passed, RealNetwork,
 };
@@ -33,8 +36,10 @@ pub struct World {
     pub random: Random,
     /// Threads or inline tasks.
     pub spawn: Spawn,
-    /// Files.
+    /// Files of tflog's own.
     pub disk: Arc<dyn Disk>,
+    /// Files of other programs.
+    pub files: Arc<dyn Files>,
     /// Sockets.
     pub network: Arc<dyn Network>,
 }
@@ -49,6 +54,7 @@ impl World {
             random: Random::system(),
             spawn: Spawn::Threads(runtime),
             disk: Arc::new(RealDisk),
+            files: Arc::new(RealFiles),
             network: Arc::new(RealNetwork::default()),
         }
     }
@@ -73,6 +79,7 @@ impl World {
             random: Random::seeded(seed),
             spawn: Spawn::Inline,
             disk: Arc::new(RealDisk),
+            files: Arc::new(RealFiles),
             network: Arc::new(RealNetwork::default()),
         }
     }

@@ -9,7 +9,8 @@
 //! pipeline.
 //!
 //! Descriptors and children are the machine's own, and block: only the sources
-//! of connections and `generate` can run under simulation.
+//! of connections, `generate` and files that are followed can run under
+//! simulation.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -8,7 +8,6 @@
 //! has been truncated, and read from its start if it was not.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,13 +17,13 @@ use std::time::Duration;
 use flate2::read::MultiGzDecoder;
 use tokio::time::Instant;
 
-use super::entry::{Entry, Input};
-use super::find::or_here;
+use super::entry::{Entry, InOrder, Input};
 use super::identity::{Identity, PRINT_BYTES, Print, beginning};
 use super::settle::Progress;
 use super::store::Saved;
 use super::table::{From, open};
 use super::tailer::Tailer;
+use crate::seam::{Facts, Files, Opened};
 
 /// How long a copy may take from its beginning to the truncation.
 const COPY_WAIT: Duration = Duration::from_secs(5);
@@ -97,7 +96,7 @@ fn goes_on_from(path: &Path, original: &Path) -> bool {
 impl Tailer {
     /// Whether a new file may be a copy: then it waits for what happens to its
     /// original.
-    pub(super) fn is_suspect(&mut self, path: &Path, file: &File, metadata: &Metadata) -> bool {
+    pub(super) fn is_suspect(&mut self, path: &Path, file: &dyn Opened, facts: &Facts) -> bool {
         if let Some(known) = self.suspects.iter().find(|suspect| suspect.path == path) {
             return known.since.elapsed() < COPY_WAIT;
         }
@@ -108,10 +107,11 @@ impl Tailer {
             });
             return true;
         }
+        let files = &*self.outlet.world.files;
         let original = self.entries.values().find(|entry| {
             entry.gone.is_none()
                 && goes_on_from(path, &entry.path)
-                && may_be_copy(file, metadata.len(), entry)
+                && may_be_copy(files, file, facts.bytes, entry)
         });
         if original.is_none() {
             return false;
@@ -124,7 +124,7 @@ impl Tailer {
     }
 
     /// What a file beside a truncated one was the copy of.
-    fn past_of(&self, path: &Path, file: &File) -> Option<usize> {
+    fn past_of(&self, path: &Path, file: &dyn Opened) -> Option<usize> {
         self.past.iter().position(|past| {
             goes_on_from(path, &past.path)
                 && past.print.bytes > 0
@@ -138,26 +138,26 @@ impl Tailer {
         let suspects = std::mem::take(&mut self.suspects);
         let mut late = Vec::new();
         for suspect in suspects {
-            let Ok((file, metadata)) = open(&suspect.path) else {
+            let Ok((file, facts)) = open(&*self.outlet.world.files, &suspect.path) else {
                 continue;
             };
-            if self.by_identity.contains_key(&Identity::of(&metadata)) {
+            if self.by_identity.contains_key(&Identity::of(&facts)) {
                 continue;
             }
-            if let Some(place) = self.past_of(&suspect.path, &file) {
+            if let Some(place) = self.past_of(&suspect.path, &*file) {
                 let past = self.past.swap_remove(place);
                 let Some(meta) = (self.settings.describe)(&suspect.path) else {
                     continue;
                 };
                 // A copy that is shorter was made before the last of it was read.
-                let offset = past.read.min(metadata.len());
+                let offset = past.read.min(facts.bytes);
                 self.leaving.retain(|leaving| leaving.id != past.id);
                 let from = From {
                     id: past.id,
                     offset,
                     progress: Some(past.progress),
                 };
-                self.add(suspect.path, &metadata, meta, Input::Plain(file), from);
+                self.add(suspect.path, &facts, meta, Input::Plain(file), from);
             } else if suspect.since.elapsed() < COPY_WAIT {
                 self.suspects.push(suspect);
             } else {
@@ -176,36 +176,38 @@ impl Tailer {
     /// Whether a file is the rest of one that was kept and is no longer what it
     /// was; then it is read from there.
     pub(super) fn is_rest_of_orphan(&mut self, path: &Path) -> bool {
+        let files = &*self.outlet.world.files;
         let found = self.orphans.iter().find_map(|(id, kept)| {
-            goes_on_from(path, &kept.path).then(|| rest_of(path, kept).map(|r| (*id, r)))?
+            goes_on_from(path, &kept.path).then(|| rest_of(files, path, kept).map(|r| (*id, r)))?
         });
-        let Some((id, (input, metadata))) = found else {
+        let Some((id, (input, facts))) = found else {
             return false;
         };
-        self.read_rest(path, id, input, &metadata)
+        self.read_rest(path, id, input, &facts)
     }
 
     /// Looks for what became of files that were kept and have not been found,
     /// beside where they were. Those of which there is nothing may be there
     /// again before long.
     pub(super) fn catch_up(&mut self) {
+        let files = self.outlet.world.files.clone();
         let mut names: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
         let orphans: Vec<(u128, Saved)> = self.orphans.clone().into_iter().collect();
         for (id, kept) in orphans {
             let directory = kept.path.parent().unwrap_or(Path::new("")).to_path_buf();
             let beside = names
                 .entry(directory)
-                .or_insert_with_key(|directory| list(directory));
+                .or_insert_with_key(|directory| list(&*files, directory));
             // It may have had another name already when it was kept, or a link may
             // lead elsewhere now.
             let own = std::iter::once(&kept.path).chain(&kept.real);
             let same = beside.iter().filter(|path| goes_on_from(path, &kept.path));
             let found = own.chain(same).find_map(|path| {
-                let (input, metadata) = rest_of(path, &kept)?;
-                Some((path.clone(), input, metadata))
+                let (input, facts) = rest_of(&*files, path, &kept)?;
+                Some((path.clone(), input, facts))
             });
-            let is_read = found
-                .is_some_and(|(path, input, metadata)| self.read_rest(&path, id, input, &metadata));
+            let is_read =
+                found.is_some_and(|(path, input, facts)| self.read_rest(&path, id, input, &facts));
             if is_read {
                 continue;
             }
@@ -228,11 +230,11 @@ impl Tailer {
         }
     }
 
-    fn read_rest(&mut self, path: &Path, id: u128, input: Input, metadata: &Metadata) -> bool {
+    fn read_rest(&mut self, path: &Path, id: u128, input: Input, facts: &Facts) -> bool {
         let Some(kept) = self.orphans.remove(&id) else {
             return false;
         };
-        if self.by_identity.contains_key(&Identity::of(metadata)) {
+        if self.by_identity.contains_key(&Identity::of(facts)) {
             return false;
         }
         // It is read as the file that it was.
@@ -241,7 +243,7 @@ impl Tailer {
         };
         tracing::debug!(from = kept.offset, path = %path.display(), "rotated while tflog was down");
         let from = From::offset(id, kept.offset);
-        self.add(path.to_path_buf(), metadata, meta, input, from);
+        self.add(path.to_path_buf(), facts, meta, input, from);
         if let Some(&key) = self.by_path.get(path)
             && !self.settings.finder.means(path)
         {
@@ -253,55 +255,55 @@ impl Tailer {
 
 /// A file's content behind what was read of a kept one, if it begins as that
 /// did.
-fn rest_of(path: &Path, kept: &Saved) -> Option<(Input, Metadata)> {
-    let (file, metadata) = open(path).ok()?;
-    if !metadata.is_file() {
+fn rest_of(files: &dyn Files, path: &Path, kept: &Saved) -> Option<(Input, Facts)> {
+    let (file, facts) = open(files, path).ok()?;
+    if !facts.is_file() {
         return None;
     }
     if path.extension().is_some_and(|ending| ending == "gz") {
         let mut bytes = Vec::with_capacity(PRINT_BYTES);
         let limit = kept.print.bytes as u64;
-        let decoder = MultiGzDecoder::new(&file);
+        let decoder = MultiGzDecoder::new(InOrder { file, at: 0 });
         decoder.take(limit).read_to_end(&mut bytes).ok()?;
         if kept.print.bytes == 0 || Print::of(&bytes) != kept.print {
             return None;
         }
-        let (file, metadata) = open(path).ok()?;
-        return Some((Input::gzip(file, kept.offset).ok()?, metadata));
+        let (file, facts) = open(files, path).ok()?;
+        return Some((Input::gzip(file, kept.offset).ok()?, facts));
     }
-    let same = Identity::of(&metadata) == kept.identity || kept.print.bytes > 0;
-    let fits = same && metadata.len() >= kept.offset && kept.print.matches(&file).ok()?;
-    fits.then_some((Input::Plain(file), metadata))
+    let same = Identity::of(&facts) == kept.identity || kept.print.bytes > 0;
+    let fits = same && facts.bytes >= kept.offset && kept.print.matches(&*file).ok()?;
+    fits.then_some((Input::Plain(file), facts))
 }
 
 /// Whether a file, perhaps still being written, begins as a known one does.
-fn may_be_copy(file: &File, size: u64, original: &Entry) -> bool {
+fn may_be_copy(files: &dyn Files, file: &dyn Opened, size: u64, original: &Entry) -> bool {
     let print = original.print;
     if size >= print.bytes as u64 {
         return print.bytes > 0 && print.matches(file).unwrap_or(false);
     }
     let alike = || -> io::Result<bool> {
-        let (other, _) = open(&original.path)?;
+        let (other, _) = open(files, &original.path)?;
         let (mut one, mut two) = ([0; PRINT_BYTES], [0; PRINT_BYTES]);
         let bytes = PRINT_BYTES.min(size as usize);
         let one = beginning(file, &mut one[..bytes])?;
-        Ok(beginning(&other, &mut two[..bytes])? == one)
+        Ok(beginning(&*other, &mut two[..bytes])? == one)
     };
     alike().unwrap_or(false)
 }
 
 /// The paths of a file's directory, whose names go on from its own.
-pub(super) fn beside(path: &Path) -> Vec<PathBuf> {
-    let mut paths = list(path.parent().unwrap_or(Path::new("")));
+pub(super) fn beside(files: &dyn Files, path: &Path) -> Vec<PathBuf> {
+    let mut paths = list(files, path.parent().unwrap_or(Path::new("")));
     paths.retain(|other| goes_on_from(other, path));
     paths
 }
 
-fn list(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(or_here(directory)).into_iter().flatten();
-    let mut paths: Vec<_> = entries
-        .flatten()
-        .map(|e| directory.join(e.file_name()))
+fn list(files: &dyn Files, directory: &Path) -> Vec<PathBuf> {
+    let names = files.list(directory).unwrap_or_default();
+    let mut paths: Vec<_> = names
+        .into_iter()
+        .map(|(name, _)| directory.join(name))
         .collect();
     paths.sort_unstable();
     paths

@@ -1,19 +1,17 @@
 //! One file: how far it has been read, and what of it waits for more.
 
-use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
-use rustix::io::Errno;
 use tokio::time::Instant;
 
 use super::identity::{Identity, Print};
 use super::settle::Progress;
-use crate::event::{Chunk, Pool, Stream};
+use crate::event::{Chunk, Pool, Stream, Timestamp};
 use crate::frame::Framer;
+use crate::seam::{Facts, Opened};
 use crate::source::{Hold, Outlet, SourceError};
 
 /// A chunk this full is sent, and it is another file's turn.
@@ -26,9 +24,9 @@ const SMALL_BYTES: usize = 64 * 1024;
 /// Where a file's bytes come from.
 pub(super) enum Input {
     /// Read by offset; more may be appended.
-    Plain(File),
+    Plain(Box<dyn Opened>),
     /// Rotated and compressed: read once, in order; offsets are of its content.
-    Gzip(Box<MultiGzDecoder<File>>),
+    Gzip(Box<MultiGzDecoder<InOrder>>),
 }
 
 /// What is known of a file.
@@ -60,7 +58,7 @@ pub(super) struct Entry {
     pub(super) saved: u64,
     /// Its size and time of change at the last look.
     pub(super) size: u64,
-    changed: (i64, i64),
+    changed: Timestamp,
     /// Whether it waits for its turn.
     pub(super) queued: bool,
     /// When it was last longer than before.
@@ -94,7 +92,7 @@ impl Entry {
     /// A file to be read from `offset` on.
     pub(super) fn new(
         path: PathBuf,
-        metadata: &Metadata,
+        facts: &Facts,
         stream: Arc<Stream>,
         framer: Framer,
         progress: Arc<Progress>,
@@ -105,7 +103,7 @@ impl Entry {
         Entry {
             path,
             real: None,
-            identity: Identity::of(metadata),
+            identity: Identity::of(facts),
             print: Print::default(),
             stream,
             input: None,
@@ -117,8 +115,8 @@ impl Entry {
             events: 0,
             resume: offset,
             saved: progress.settled(),
-            size: metadata.len(),
-            changed: (metadata.mtime(), metadata.mtime_nsec()),
+            size: facts.bytes,
+            changed: facts.changed,
             queued: false,
             grown: Instant::now(),
             gone: None,
@@ -134,26 +132,24 @@ impl Entry {
         let Some(Input::Plain(file)) = &self.input else {
             return Ok(Look::Same);
         };
-        let metadata = file.metadata()?;
-        self.unlinked = metadata.nlink() == 0;
-        let changed = (metadata.mtime(), metadata.mtime_nsec());
-        let (size, same) = (metadata.len(), self.changed == changed);
+        let facts = file.facts()?;
+        self.unlinked = facts.names == 0;
+        let (size, same) = (facts.bytes, self.changed == facts.changed);
         if size < self.read {
             return Ok(Look::Rewritten);
         }
         // It costs a read, which a file that nobody wrote to need not have.
         let touched = !same || size != self.size;
-        if touched && !self.print.matches(file)? {
+        if touched && !self.print.matches(&**file)? {
             return Ok(Look::Rewritten);
         }
-        (self.size, self.changed) = (size, changed);
+        (self.size, self.changed) = (size, facts.changed);
         Ok(Look::Same)
     }
 
     /// Whether nothing has changed since the last look.
-    pub(super) fn is_as_seen(&self, metadata: &Metadata) -> bool {
-        let changed = (metadata.mtime(), metadata.mtime_nsec());
-        metadata.len() == self.size && changed == self.changed
+    pub(super) fn is_as_seen(&self, facts: &Facts) -> bool {
+        facts.bytes == self.size && facts.changed == self.changed
     }
 
     /// Bytes that are there and not settled.
@@ -313,14 +309,7 @@ impl Input {
     /// Appends what stands at `offset` to `text`, as far as there is room.
     fn read(&mut self, offset: u64, text: &mut Vec<u8>) -> io::Result<usize> {
         match self {
-            Input::Plain(file) => loop {
-                let spare = rustix::buffer::spare_capacity(text);
-                match rustix::io::pread(&*file, spare, offset) {
-                    Ok(read) => return Ok(read),
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            },
+            Input::Plain(file) => file.append_at(offset, text),
             Input::Gzip(decoder) => {
                 let room = (text.capacity() - text.len()) as u64;
                 decoder.by_ref().take(room).read_to_end(text)
@@ -329,12 +318,26 @@ impl Input {
     }
 
     /// A compressed file from byte `offset` of its content on.
-    pub(super) fn gzip(file: File, offset: u64) -> io::Result<Input> {
-        let mut decoder = Box::new(MultiGzDecoder::new(file));
+    pub(super) fn gzip(file: Box<dyn Opened>, offset: u64) -> io::Result<Input> {
+        let mut decoder = Box::new(MultiGzDecoder::new(InOrder { file, at: 0 }));
         let skipped = io::copy(&mut decoder.by_ref().take(offset), &mut io::sink())?;
         if skipped < offset {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(Input::Gzip(decoder))
+    }
+}
+
+/// A file from its start to its end.
+pub(super) struct InOrder {
+    pub(super) file: Box<dyn Opened>,
+    pub(super) at: u64,
+}
+
+impl Read for InOrder {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(self.at, into)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }

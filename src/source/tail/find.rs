@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::glob::{Part, Pattern};
+use crate::seam::Files;
 
 /// Directories below each other that `**` goes down: deeper trees hold no logs.
 const DEPTH_MAX: usize = 64;
@@ -20,6 +21,9 @@ pub(super) struct Place {
 
 /// Hears of what is found.
 pub(super) trait Visit {
+    /// Where to look.
+    fn files(&self) -> &dyn Files;
+
     /// A directory in which new names may matter.
     fn directory(&mut self, path: &Path, place: Place);
 
@@ -67,7 +71,7 @@ impl Finder {
         let path = directory.join(name);
         match &self.patterns[place.pattern].parts[place.part] {
             // The directory itself was visited for the next part too.
-            Part::Any if Part::Any.matches(name) && is_real_directory(&path) => {
+            Part::Any if Part::Any.matches(name) && visit.files().is_real_directory(&path) => {
                 self.deeper(&path, place, visit);
             }
             Part::Any => {}
@@ -80,7 +84,7 @@ impl Finder {
         let part = &self.patterns[place.pattern].parts[place.part];
         if let Part::Name(name) = part {
             let path = directory.join(name);
-            if self.is_last(place) || !path.is_dir() {
+            if self.is_last(place) || !is_directory(visit.files(), &path) {
                 visit.directory(directory, place);
             }
             return self.reach(path, place, visit);
@@ -89,7 +93,7 @@ impl Finder {
         if *part == Part::Any {
             self.descend(directory, self.next(place), visit);
         }
-        let entries = match std::fs::read_dir(or_here(directory)) {
+        let entries = match visit.files().list(directory) {
             Ok(entries) => entries,
             Err(error) => {
                 let gone = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
@@ -99,11 +103,9 @@ impl Finder {
                 return;
             }
         };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let is_directory = || entry.file_type().is_ok_and(|kind| kind.is_dir());
+        for (name, is_directory) in entries {
             match part {
-                Part::Any if part.matches(&name) && is_directory() => {
+                Part::Any if part.matches(&name) && is_directory => {
                     self.deeper(&directory.join(name), place, visit);
                 }
                 Part::Any => {}
@@ -123,7 +125,7 @@ impl Finder {
 
     fn reach(&self, path: PathBuf, place: Place, visit: &mut impl Visit) {
         if !self.is_last(place) {
-            if path.is_dir() {
+            if is_directory(visit.files(), &path) {
                 self.descend(&path, self.next(place), visit);
             }
         } else if !self.exclude.iter().any(|exclude| exclude.covers(&path)) {
@@ -145,17 +147,8 @@ impl Finder {
     }
 }
 
-/// `read_dir` and the like do not take an empty path for the current directory.
-pub(super) fn or_here(directory: &Path) -> &Path {
-    if directory.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        directory
-    }
-}
-
-fn is_real_directory(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+fn is_directory(files: &dyn Files, path: &Path) -> bool {
+    files.facts(path).is_ok_and(|facts| facts.is_directory())
 }
 
 #[cfg(test)]
@@ -171,6 +164,9 @@ mod tests {
     }
 
     impl Visit for Seen {
+        fn files(&self) -> &dyn Files {
+            &crate::seam::RealFiles
+        }
         fn directory(&mut self, path: &Path, place: Place) {
             self.directories.push((path.to_path_buf(), place));
         }

@@ -3,11 +3,11 @@
 //! Names change with rotation, and inodes are used again. A file whose beginning
 //! is another than before is another file, or was written anew.
 
-use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 
 use serde::{Deserialize, Serialize};
+
+use crate::seam::{Facts, Opened};
 
 /// Bytes of the beginning that are compared: the first lines, with their times.
 pub(super) const PRINT_BYTES: usize = 1024;
@@ -20,10 +20,10 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of(metadata: &Metadata) -> Identity {
+    pub(super) fn of(facts: &Facts) -> Identity {
         Identity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
+            device: facts.device,
+            inode: facts.inode,
         }
     }
 }
@@ -46,14 +46,14 @@ impl Print {
     }
 
     /// Of a file's bytes before `limit`.
-    pub(super) fn before(file: &File, limit: u64) -> io::Result<Print> {
+    pub(super) fn before(file: &dyn Opened, limit: u64) -> io::Result<Print> {
         let mut buffer = [0; PRINT_BYTES];
         let bytes = PRINT_BYTES.min(usize::try_from(limit).unwrap_or(PRINT_BYTES));
         Ok(Print::of(beginning(file, &mut buffer[..bytes])?))
     }
 
     /// Whether a file still begins so.
-    pub(super) fn matches(self, file: &File) -> io::Result<bool> {
+    pub(super) fn matches(self, file: &dyn Opened) -> io::Result<bool> {
         Ok(Print::before(file, self.bytes as u64)? == self)
     }
 
@@ -64,13 +64,12 @@ impl Print {
 }
 
 /// The first bytes of a file, as many as there are and fit.
-pub(super) fn beginning<'a>(file: &File, into: &'a mut [u8]) -> io::Result<&'a [u8]> {
+pub(super) fn beginning<'a>(file: &dyn Opened, into: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let mut len = 0;
     while len < into.len() {
-        match file.read_at(&mut into[len..], len as u64) {
+        match file.read_at(len as u64, &mut into[len..]) {
             Ok(0) => break,
             Ok(read) => len += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
@@ -79,6 +78,8 @@ pub(super) fn beginning<'a>(file: &File, into: &'a mut [u8]) -> io::Result<&'a [
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

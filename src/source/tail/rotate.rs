@@ -1,7 +1,5 @@
 //! What becomes of files that are renamed, removed, truncated or written anew.
 
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +11,7 @@ use super::identity::{Identity, Print};
 use super::store::Saved;
 use super::table::From;
 use super::tailer::{Leaving, Tailer};
+use crate::seam::Files;
 use crate::source::SourceError;
 
 /// How long a file that lost its name must rest before its descriptor is let
@@ -39,7 +38,7 @@ impl Tailer {
         if entry.gone.is_none() {
             entry.gone = Some(entry.path.clone());
             entry.grown = Instant::now();
-            entry.follow_name();
+            entry.follow_name(&*self.outlet.world.files);
             self.enqueue(key);
         }
     }
@@ -69,7 +68,7 @@ impl Tailer {
                 let wholly = entry.is_unlinked();
                 self.retire(key, wholly).await?;
             } else {
-                match entry.size_now() {
+                match entry.size_now(&*self.outlet.world.files) {
                     Some(size) if size != entry.read => self.enqueue(key),
                     Some(_) if rests < GONE_WAIT => {}
                     _ => self.forget(key),
@@ -131,8 +130,8 @@ impl Tailer {
         let Some(Input::Plain(file)) = input else {
             return Ok(());
         };
-        let metadata = match file.metadata() {
-            Ok(metadata) => metadata,
+        let facts = match file.facts() {
+            Ok(facts) => facts,
             Err(error) => {
                 self.refuse(&path, &error);
                 return Ok(());
@@ -140,7 +139,7 @@ impl Tailer {
         };
         let from = From::offset(self.outlet.world.random.u128(), 0);
         let there = self.by_path.get(&path).copied();
-        self.add(path.clone(), &metadata, meta, Input::Plain(file), from);
+        self.add(path.clone(), &facts, meta, Input::Plain(file), from);
         if gone.is_some()
             && let Some(key) = self.by_path.remove(&path)
         {
@@ -160,7 +159,7 @@ impl Tailer {
             return;
         };
         if let Some(Input::Plain(file)) = &entry.input
-            && let Ok(print) = Print::before(file, entry.read)
+            && let Ok(print) = Print::before(&**file, entry.read)
         {
             entry.print = print;
             let saved = entry.saved_on(self.today);
@@ -192,27 +191,27 @@ impl Entry {
     /// Whether it has no name any more.
     fn is_unlinked(&self) -> bool {
         match &self.input {
-            Some(Input::Plain(file)) => file.metadata().is_ok_and(|m| m.nlink() == 0),
+            Some(Input::Plain(file)) => file.facts().is_ok_and(|facts| facts.names == 0),
             _ => true,
         }
     }
 
     /// The size of a file that is not open, if it is still there.
-    fn size_now(&self) -> Option<u64> {
-        let metadata = std::fs::metadata(&self.path).ok()?;
-        (Identity::of(&metadata) == self.identity).then_some(metadata.len())
+    fn size_now(&self, files: &dyn Files) -> Option<u64> {
+        let facts = files.facts(&self.path).ok()?;
+        (Identity::of(&facts) == self.identity).then_some(facts.bytes)
     }
 
     /// Learns the new name of a file that was renamed.
-    fn follow_name(&mut self) {
+    fn follow_name(&mut self, files: &dyn Files) {
         let is_it = |path: &PathBuf| {
-            std::fs::metadata(path).is_ok_and(|m| Identity::of(&m) == self.identity)
+            let facts = files.facts(path);
+            facts.is_ok_and(|facts| Identity::of(&facts) == self.identity)
         };
         let path = if let Some(Input::Plain(file)) = &self.input {
-            let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-            std::fs::read_link(link).ok().filter(is_it)
+            file.name().filter(is_it)
         } else {
-            beside(&self.path).into_iter().find(is_it)
+            beside(files, &self.path).into_iter().find(is_it)
         };
         if let Some(path) = path {
             self.path = path;

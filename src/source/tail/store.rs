@@ -17,7 +17,7 @@
 //! Lines that do not fit their checksums are skipped: their files are taken for
 //! as far as the lines before them say. What a crash loses was read again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
@@ -100,7 +100,7 @@ pub(super) struct Store {
     root: Box<dyn DiskRoot>,
     journal: Option<Box<dyn DiskFile>>,
     generation: u64,
-    files: HashMap<u128, Saved>,
+    files: BTreeMap<u128, Saved>,
     /// Written and to be written since the journal was begun.
     bytes: u64,
     /// What it took when it was begun.
@@ -123,7 +123,7 @@ impl Store {
             root,
             journal: None,
             generation: 0,
-            files: HashMap::new(),
+            files: BTreeMap::new(),
             bytes: 0,
             bytes_first: 0,
             pending: Vec::new(),
@@ -145,7 +145,7 @@ impl Store {
     }
 
     /// What is kept, by the ids of files.
-    pub(super) fn files(&self) -> &HashMap<u128, Saved> {
+    pub(super) fn files(&self) -> &BTreeMap<u128, Saved> {
         &self.files
     }
 

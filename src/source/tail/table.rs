@@ -1,14 +1,10 @@
 //! Which files there are, under which names, and which of them are open.
 
-use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
-
-use rustix::fs::OFlags;
+use std::time::Duration;
 
 use super::Start;
 use super::catch_up::Past;
@@ -19,6 +15,7 @@ use super::settle::Progress;
 use super::tailer::Tailer;
 use super::watch::{Hint, Watch};
 use crate::event::Stream;
+use crate::seam::{Facts, Files, Opened};
 
 /// Where a file's reading begins.
 pub(super) struct From {
@@ -40,12 +37,17 @@ impl From {
 
 /// What visiting directories finds.
 struct Found<'a> {
+    looked_at: &'a dyn Files,
     watch: &'a mut Watch,
     files: Vec<PathBuf>,
     refused: Vec<(PathBuf, io::Error)>,
 }
 
 impl Visit for Found<'_> {
+    fn files(&self) -> &dyn Files {
+        self.looked_at
+    }
+
     fn directory(&mut self, path: &Path, place: Place) {
         self.watch.directory(path, place);
     }
@@ -60,21 +62,18 @@ impl Visit for Found<'_> {
     }
 }
 
-/// Opens a file to be read. A FIFO in its place does not block.
-pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits() as i32)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    Ok((file, metadata))
+/// Opens a file to be read.
+pub(super) fn open(files: &dyn Files, path: &Path) -> io::Result<(Box<dyn Opened>, Facts)> {
+    let file = files.open(path)?;
+    let facts = file.facts()?;
+    Ok((file, facts))
 }
 
 impl Tailer {
     /// Visits with `visit`; the files that were found.
     fn visit(&mut self, visit: impl FnOnce(&super::find::Finder, &mut Found)) -> Vec<PathBuf> {
         let mut found = Found {
+            looked_at: &*self.outlet.world.files,
             watch: &mut self.watch,
             files: Vec::new(),
             refused: Vec::new(),
@@ -106,8 +105,8 @@ impl Tailer {
             tracing::warn!("{}: no file is there", self.settings.name);
         }
         let is_kept = |path: &PathBuf| {
-            let opened = open(path);
-            opened.is_ok_and(|(file, metadata)| self.kept_as(&file, &metadata).is_some())
+            let opened = open(&*self.outlet.world.files, path);
+            opened.is_ok_and(|(file, facts)| self.kept_as(&*file, &facts).is_some())
         };
         let (kept, new): (Vec<_>, Vec<_>) = files.into_iter().partition(is_kept);
         for path in kept {
@@ -173,8 +172,8 @@ impl Tailer {
             return;
         };
         let identity = self.entries.get(&key).map(|entry| entry.identity);
-        match std::fs::metadata(path) {
-            Ok(metadata) if Some(Identity::of(&metadata)) == identity => {}
+        match self.outlet.world.files.facts(path) {
+            Ok(facts) if Some(Identity::of(&facts)) == identity => {}
             // It may be there, and nobody may look.
             Err(error) if error.kind() != io::ErrorKind::NotFound => self.refuse(path, &error),
             _ => self.lost_name(key),
@@ -183,8 +182,8 @@ impl Tailer {
 
     /// A file that is meant stands there, or something else does.
     pub(super) fn found(&mut self, path: PathBuf) {
-        let metadata = match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => metadata,
+        let facts = match self.outlet.world.files.facts(&path) {
+            Ok(facts) if facts.is_file() => facts,
             Ok(_) => return,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
@@ -193,31 +192,32 @@ impl Tailer {
                 return;
             }
         };
-        let identity = Identity::of(&metadata);
+        let identity = Identity::of(&facts);
         if let Some(&key) = self.by_identity.get(&identity)
-            && !self.is_reused(key, &path, &metadata)
+            && !self.is_reused(key, &path, &facts)
         {
-            self.found_again(key, path, &metadata);
+            self.found_again(key, path, &facts);
             return;
         }
         if let Some(&key) = self.by_path.get(&path) {
             self.lost_name(key);
         }
-        self.found_new(path, &metadata);
+        self.found_new(path, &facts);
     }
 
     /// Whether an inode that was known has been used for another file. It cannot
     /// be while the file is open.
-    fn is_reused(&mut self, key: usize, path: &Path, metadata: &Metadata) -> bool {
+    fn is_reused(&mut self, key: usize, path: &Path, facts: &Facts) -> bool {
         let Some(entry) = self.entries.get(&key) else {
             return true;
         };
-        if entry.input.is_some() || entry.is_as_seen(metadata) {
+        if entry.input.is_some() || entry.is_as_seen(facts) {
             return false;
         }
         let print = entry.print;
-        let same = metadata.len() >= entry.read
-            && open(path).is_ok_and(|(file, _)| print.matches(&file).unwrap_or(false));
+        let opened = || open(&*self.outlet.world.files, path);
+        let same = facts.bytes >= entry.read
+            && opened().is_ok_and(|(file, _)| print.matches(&*file).unwrap_or(false));
         if !same {
             // Truncated, or another file in its place: it may have been copied.
             let past = Past::of(entry);
@@ -228,16 +228,17 @@ impl Tailer {
     }
 
     /// A file that is known, perhaps under a new name.
-    fn found_again(&mut self, key: usize, path: PathBuf, metadata: &Metadata) {
+    fn found_again(&mut self, key: usize, path: PathBuf, facts: &Facts) {
         let looks = self.looks;
         let Some(entry) = self.entries.get_mut(&key) else {
             return;
         };
         entry.seen = looks;
-        if metadata.len() != entry.read || !entry.is_as_seen(metadata) {
-            entry.size = metadata.len();
+        if facts.bytes != entry.read || !entry.is_as_seen(facts) {
+            entry.size = facts.bytes;
             self.enqueue(key);
         }
+        let files = &*self.outlet.world.files;
         let Some(entry) = self.entries.get_mut(&key) else {
             return;
         };
@@ -246,7 +247,9 @@ impl Tailer {
         }
         // Of several names the first is it, as long as it is one.
         let is_still = |path: &Path, identity| {
-            std::fs::metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == identity)
+            files
+                .facts(path)
+                .is_ok_and(|facts| Identity::of(&facts) == identity)
         };
         if entry.gone.is_none() && is_still(&entry.path, entry.identity) {
             return;
@@ -268,10 +271,11 @@ impl Tailer {
     }
 
     /// A file that is not known.
-    fn found_new(&mut self, path: PathBuf, metadata: &Metadata) {
+    fn found_new(&mut self, path: PathBuf, facts: &Facts) {
         let old = self.settings.ignore_older.is_some_and(|age| {
-            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            modified.elapsed().is_ok_and(|since| since > age)
+            let now = self.outlet.world.clock.now();
+            let since = now.0.saturating_sub(facts.changed.0);
+            u64::try_from(since).is_ok_and(|since| Duration::from_nanos(since) > age)
         });
         let ending = path.extension().and_then(|ending| ending.to_str());
         let compressed = matches!(ending, Some("gz" | "zst"));
@@ -283,21 +287,21 @@ impl Tailer {
         let Some(meta) = (self.settings.describe)(&path) else {
             return;
         };
-        let (file, metadata) = match open(&path) {
-            Ok((file, metadata)) if metadata.is_file() => (file, metadata),
+        let (file, facts) = match open(&*self.outlet.world.files, &path) {
+            Ok((file, facts)) if facts.is_file() => (file, facts),
             Ok(_) => return,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.refuse(&path, &error),
         };
         self.refused.remove(&path);
-        if self.by_identity.contains_key(&Identity::of(&metadata)) {
+        if self.by_identity.contains_key(&Identity::of(&facts)) {
             // Another file than a moment ago: the next look sees to it.
             return;
         }
-        if !self.first && self.is_suspect(&path, &file, &metadata) {
+        if !self.first && self.is_suspect(&path, &*file, &facts) {
             return;
         }
-        let (id, offset) = self.resumption(&path, &file, &metadata);
+        let (id, offset) = self.resumption(&path, &*file, &facts);
         let input = if compressed {
             Input::gzip(file, offset)
         } else {
@@ -306,7 +310,7 @@ impl Tailer {
         match input {
             Ok(input) => {
                 let from = From::offset(id, offset);
-                self.add(path, &metadata, meta, input, from);
+                self.add(path, &facts, meta, input, from);
             }
             Err(error) => self.refuse(&path, &error),
         }
@@ -314,19 +318,19 @@ impl Tailer {
 
     /// As which kept file one is known, and up to where that was read. One that was
     /// truncated meanwhile is another: what it was may be beside it.
-    fn kept_as(&self, file: &File, metadata: &Metadata) -> Option<(u128, u64)> {
-        let ids = self.kept.get(&Identity::of(metadata))?.iter();
+    fn kept_as(&self, file: &dyn Opened, facts: &Facts) -> Option<(u128, u64)> {
+        let ids = self.kept.get(&Identity::of(facts))?.iter();
         let kept = ids.filter_map(|id| Some((*id, self.orphans.get(id)?)));
         let kept = kept.filter(|(_, kept)| {
-            metadata.len() >= kept.offset && kept.print.matches(file).unwrap_or(false)
+            facts.bytes >= kept.offset && kept.print.matches(file).unwrap_or(false)
         });
         let best = kept.max_by_key(|(_, kept)| kept.print.bytes);
         best.map(|(id, kept)| (id, kept.offset))
     }
 
     /// The id of a file's events, and where to begin.
-    fn resumption(&mut self, path: &Path, file: &File, metadata: &Metadata) -> (u128, u64) {
-        if let Some((id, offset)) = self.kept_as(file, metadata) {
+    fn resumption(&mut self, path: &Path, file: &dyn Opened, facts: &Facts) -> (u128, u64) {
+        if let Some((id, offset)) = self.kept_as(file, facts) {
             self.orphans.remove(&id);
             return (id, offset);
         }
@@ -334,7 +338,7 @@ impl Tailer {
         let first = self.first && self.store.as_ref().is_none_or(|store| store.is_new);
         if first && self.settings.start == Start::End {
             tracing::debug!(path = %path.display(), "begins at its end");
-            return (fresh, metadata.len());
+            return (fresh, facts.bytes);
         }
         (fresh, 0)
     }
@@ -343,7 +347,7 @@ impl Tailer {
     pub(super) fn add(
         &mut self,
         path: PathBuf,
-        metadata: &Metadata,
+        facts: &Facts,
         meta: super::Meta,
         input: Input,
         from: From,
@@ -356,24 +360,17 @@ impl Tailer {
         let progress = from.progress;
         let progress = progress.unwrap_or_else(|| Progress::new(from.offset, self.open.clone()));
         let framer = self.settings.framer.clone();
-        let mut entry = Entry::new(
-            path.clone(),
-            metadata,
-            stream,
-            framer,
-            progress,
-            from.offset,
-        );
+        let mut entry = Entry::new(path.clone(), facts, stream, framer, progress, from.offset);
         entry.seen = self.looks;
         let is_real = |real: &PathBuf| *real != path;
-        entry.real = std::fs::canonicalize(&path).ok().filter(is_real);
-        let bytes = metadata.len().saturating_sub(from.offset);
+        entry.real = self.outlet.world.files.real(&path).ok().filter(is_real);
+        let bytes = facts.bytes.saturating_sub(from.offset);
         self.extent.bytes_total.fetch_add(bytes, Ordering::Relaxed);
         let key = self.next_key;
         self.next_key += 1;
         if let Input::Plain(file) = &input {
-            entry.print = Print::before(file, metadata.len()).unwrap_or_default();
-            entry.watch = self.watch.file(file, key);
+            entry.print = Print::before(&**file, facts.bytes).unwrap_or_default();
+            entry.watch = self.watch.file(&**file, key);
         }
         if let Some(store) = &mut self.store {
             store.put(from.id, entry.saved_on(self.today));
@@ -437,8 +434,8 @@ impl Tailer {
             return true;
         }
         let (path, identity) = (entry.path.clone(), entry.identity);
-        match open(&path) {
-            Ok((file, metadata)) if Identity::of(&metadata) == identity => {
+        match open(&*self.outlet.world.files, &path) {
+            Ok((file, facts)) if Identity::of(&facts) == identity => {
                 self.set_input(key, Input::Plain(file));
                 true
             }

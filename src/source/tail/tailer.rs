@@ -2,9 +2,10 @@
 //!
 //! One thread for all files. It blocks where there is nothing to do, in a
 //! `poll` that a hint, a stop or the next deadline ends, and in `send` where
-//! the pipeline has no room.
+//! the pipeline has no room. Files that give no hints are waited for without a
+//! `poll`, which lets a tail run under simulation.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -53,7 +54,8 @@ pub(super) struct Tailer {
     pub(super) outlet: Outlet,
     stop: Stop,
     pub(super) watch: Watch,
-    pub(super) entries: HashMap<usize, Entry>,
+    /// In an order of their own, so that a run can be played again.
+    pub(super) entries: BTreeMap<usize, Entry>,
     pub(super) by_identity: HashMap<Identity, usize>,
     /// Only of files that are at their paths.
     pub(super) by_path: HashMap<PathBuf, usize>,
@@ -69,7 +71,7 @@ pub(super) struct Tailer {
     pub(super) past: Vec<Past>,
     pub(super) suspects: Vec<Suspect>,
     /// Kept files that have not been found yet.
-    pub(super) orphans: HashMap<u128, Saved>,
+    pub(super) orphans: BTreeMap<u128, Saved>,
     /// Which those are.
     pub(super) kept: HashMap<Identity, Vec<u128>>,
     /// The day on which the run began, from 1970 on.
@@ -112,17 +114,18 @@ impl Tailer {
         for (id, saved) in &orphans {
             kept.entry(saved.identity).or_default().push(*id);
         }
+        let can_watch = !settings.once && outlet.world.files.can_be_watched();
         Tailer {
             kept,
             orphans,
             first: false,
             today: outlet.world.clock.now().0 as u64 / DAY_NANOS,
-            watch: Watch::new(&settings.name, !settings.once),
+            watch: Watch::new(&settings.name, can_watch),
             settings,
             store,
             outlet,
             stop,
-            entries: HashMap::new(),
+            entries: BTreeMap::new(),
             by_identity: HashMap::new(),
             by_path: HashMap::new(),
             next_key: 0,
@@ -185,7 +188,7 @@ impl Tailer {
             if self.is_done() {
                 break;
             }
-            self.wait(&due);
+            self.wait(&due).await;
             self.watch.hints(&mut hints);
             for hint in hints.drain(..) {
                 if matches!(hint, Hint::Lost) {
@@ -330,7 +333,7 @@ impl Tailer {
     }
 
     /// Waits for a hint, a stop, or until something is due.
-    fn wait(&mut self, due: &Due) {
+    async fn wait(&mut self, due: &Due) {
         let now = Instant::now();
         if self.queue.is_empty() {
             let waits = self.holding.iter().filter_map(|key| self.entries.get(key));
@@ -342,22 +345,29 @@ impl Tailer {
                 .chain([due.look, due.sweep])
                 .min()
                 .unwrap_or(now);
-            self.poll(until.saturating_duration_since(now), true);
+            self.pause(until.saturating_duration_since(now), true).await;
         }
         // Whatever came: what comes with it is read with it.
         let pause = due.round.saturating_duration_since(Instant::now());
         if !pause.is_zero() && self.queue.is_empty() && !self.settings.once {
-            self.poll(pause, false);
+            self.pause(pause, false).await;
         }
     }
 
-    fn poll(&self, time: Duration, hints: bool) {
+    /// Waits for a stop, and for a hint if it is wanted. Without watches there is
+    /// nothing to block in.
+    async fn pause(&mut self, time: Duration, hints: bool) {
+        let Some(watch) = self.watch.descriptor() else {
+            // Either will do.
+            let _ = timeout(time, self.stop.stopping()).await;
+            return;
+        };
         let time = Timespec::try_from(time).unwrap_or_default();
         let mut fds = vec![PollFd::from_borrowed_fd(
             self.stop.descriptor(),
             PollFlags::IN,
         )];
-        if hints && let Some(watch) = self.watch.descriptor() {
+        if hints {
             fds.push(PollFd::from_borrowed_fd(watch, PollFlags::IN));
         }
         // A signal ends it early, which does no harm.

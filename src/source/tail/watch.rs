@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
-use super::find::{Place, or_here};
+use super::find::Place;
+use crate::seam::{Opened, or_here};
 
 /// Room for the hints of one read: some hundred names.
 const BUFFER_BYTES: usize = 32 * 1024;
@@ -118,9 +118,9 @@ impl Watch {
     }
 
     /// Watches an open file, whatever its name is now.
-    pub(super) fn file(&mut self, file: &File, key: usize) -> Option<i32> {
+    pub(super) fn file(&mut self, file: &dyn Opened, key: usize) -> Option<i32> {
         let inotify = self.inotify.as_ref()?;
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let path = format!("/proc/self/fd/{}", file.descriptor()?.as_raw_fd());
         let flags = WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF;
         match inotify::add_watch(inotify, path, flags) {
             Ok(descriptor) => {
