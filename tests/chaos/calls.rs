@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Running, connect};
+use crate::harness::{Running, connect, wait_for};
 use crate::kills::Setup;
 use crate::oracle::Received;
 use crate::producers::{Producers, Sent};
@@ -40,7 +40,9 @@ fn survive(setup: &Setup, inject: &str, dies: bool) -> Option<Sent> {
     let mut injected = start(setup, inject)?;
     let producers = Producers::start(setup.address, "client", 2);
     if dies {
-        injected.child.wait().unwrap();
+        wait_for("the call that kills it", || {
+            injected.child.try_wait().unwrap()
+        });
     } else {
         std::thread::park_timeout(Duration::from_millis(500));
         injected.signal("TERM");
@@ -111,13 +113,19 @@ fn a_kill_at_a_call_of_a_disk_buffer_loses_nothing() {
         "fdatasync,fsync:signal=KILL:when=2",
         "fdatasync,fsync:signal=KILL:when=9",
         "pwrite64:signal=KILL:when=3",
+        // By the thread that keeps the buffer: the second segment is made, its
+        // name is synced; the first two are removed.
+        "openat2:signal=KILL:when=10",
+        "openat2:signal=KILL:when=11",
+        "unlinkat:signal=KILL:when=1",
+        "unlinkat:signal=KILL:when=2",
         "fdatasync,fsync:error=EIO:when=3",
         "fdatasync,fsync:error=EIO:when=4+5",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out.jsonl");
         let sinks = format!(
-            "{{ out: {{ url: 'file://{}', buffer: {{ disk: 16MiB }} }} }}",
+            "{{ out: {{ url: 'file://{}', buffer: {{ disk: 8MiB }} }} }}",
             out.display()
         );
         let setup = Setup::new(dir.path(), &sinks);
