@@ -71,7 +71,8 @@ pub fn build(config: &Config, extras: Extras, world: &World) -> Result<Built, Ve
     let mut planner = Planner {
         config,
         world,
-        needs: Needs::default(),
+        // Sinks and lists that live on know columns by number.
+        needs: extras.seed.needs.clone(),
         errors: Vec::new(),
         warnings: Vec::new(),
         state: left_behind(config, world),

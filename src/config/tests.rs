@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Style, render};
 use super::*;
+use crate::event::Needs;
 
 fn inputs(yaml: &str) -> Inputs {
     Inputs {
@@ -385,6 +386,27 @@ fn windows_and_buffers_must_fit_the_memory_budget() {
         text.contains("windows (25 MiB)") && text.contains("(40 MiB)"),
         "{text}"
     );
+}
+
+/// Sinks and lists that live on through a reload know columns by number.
+#[test]
+fn a_plan_that_follows_another_keeps_its_columns() {
+    let needs = |rule: &str, needs: Needs| {
+        let yaml = format!(
+            "sources: {{ net: 'tcp://:1' }}\nsinks: {{ out: 'file:///tmp/{{user}}' }}\n\
+             routes: [ {{ when: '{rule} == 1', drop: true }}, {{ to: out }} ]\n"
+        );
+        let world = crate::seam::World::simulated(crate::event::Timestamp(0), 7);
+        let mut extras = plan::Extras::default();
+        extras.seed.needs = needs;
+        let built = plan::build(&config(&inputs(&yaml)), extras, &world);
+        Needs::clone(&built.expect("a plan").plan.needs)
+    };
+    let first = needs("a", Needs::default());
+    let second = needs("b", first.clone());
+    assert_eq!(first.columns.len(), 2);
+    assert_eq!(second.columns[..2], first.columns[..]);
+    assert_eq!(second.columns.len(), 3);
 }
 
 #[test]
