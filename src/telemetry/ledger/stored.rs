@@ -38,9 +38,8 @@ impl Ledger {
             }
             kept
         };
-        if !kept {
-            self.room.notify_waiters();
-        }
+        // Room either way: what is on disk too keeps nothing out.
+        self.room.notify_waiters();
         kept
     }
 

@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 
 use super::*;
 use crate::event::{Settled, Tally};
-use crate::telemetry::SourceReport;
+use crate::telemetry::{DiskTerms, SourceReport};
 
 fn ledger(quotas: &[(u64, WhenFull)]) -> Arc<Ledger> {
     let quotas = quotas.iter().map(|&(bytes_max, when_full)| Quota {
@@ -127,4 +127,31 @@ fn a_sink_that_drops_the_oldest_drops_the_newest_where_nothing_older_waits() {
     let now = ledger.snapshot();
     assert_eq!(now.violations(), [""; 0]);
     assert_eq!(now.sinks[0].dropped.buffer_full, 2);
+}
+
+/// A batch that waits for room is let in once what is before it is on disk, kept
+/// in memory or not.
+#[tokio::test]
+async fn what_is_on_disk_keeps_nothing_out() {
+    let ledger = ledger(&[(10, WhenFull::Block)]);
+    ledger.recover(0, 0, DiskTerms::default());
+    ledger.receive(0, 2, 0, 0);
+    let first = transfer(1, &[(1, 100)]);
+    ledger.admit(0, &first, &mut Vec::new(), |_| None).await;
+    let mut admission = tokio::spawn({
+        let ledger = ledger.clone();
+        async move {
+            let second = transfer(1, &[(1, 100)]);
+            ledger.admit(0, &second, &mut Vec::new(), |_| None).await;
+        }
+    });
+    tokio::task::yield_now().await;
+    assert!(!admission.is_finished());
+    let demand = Demand {
+        events: 1,
+        bytes: 100,
+    };
+    assert!(ledger.store(0, demand, true));
+    (&mut admission).await.unwrap();
+    assert_eq!(ledger.snapshot().violations(), [""; 0]);
 }
