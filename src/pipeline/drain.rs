@@ -86,8 +86,12 @@ impl RunningSink {
         let ended = tokio::select! {
             ended = ended => ended,
             () = overdue(self.cut_off.subscribe()) => {
-                // What routers still push is written off too.
                 let hands = [self.hands()];
+                take_off(&ledger, &hands);
+                // It delivers no more, but routers may still hold its queue, and
+                // wait for room in the queue of who waits for its name.
+                drop(self.leaving);
+                // What they still push is written off too.
                 tokio::select! {
                     () = self.reservoir.close() => {}
                     never = write_off_all(&ledger, &hands) => match never {},
