@@ -56,12 +56,14 @@ pub(super) fn definition(definition: &Definition) -> u128 {
     print.done()
 }
 
-/// Of a sink, but for its buffer's size, which can change while it runs, and its
-/// `with`, which routers run.
+/// Of a sink, but for its buffer's settings, which can change while it runs, and
+/// its `with`, which routers run. Onto the disk and off it takes another driver,
+/// since its queue is another.
 pub(super) fn sink(sink: &SinkConfig) -> u128 {
     let mut print = Print::new();
     print.add_definition(&sink.definition);
     print.add(if sink.required { "required" } else { "" });
+    print.add(sink.buffer.disk.map_or("", |_| "disk"));
     for name in [&sink.encode, &sink.dead_letter, &sink.fallback] {
         print.add(name.as_ref().map_or("", |name| &name.value));
     }
@@ -124,5 +126,7 @@ mod tests {
         assert_eq!(changed("x: 1", "x: 2"), (false, false, true));
         let more = "encode: json, buffer: { memory: 1MiB }";
         assert_eq!(changed("encode: json", more), (false, false, false));
+        let on_disk = "encode: json, buffer: { disk: 8MiB }";
+        assert_eq!(changed("encode: json", on_disk), (false, true, false));
     }
 }

@@ -21,6 +21,7 @@ mod entrance;
 pub mod explain;
 mod lanes;
 mod monitor;
+mod parsers;
 mod queue;
 mod reload;
 mod router;
@@ -142,16 +143,6 @@ pub enum StartError {
         name: String,
         /// Why.
         error: OpenError,
-    },
-    /// A stage of a buffer on disk runs for the plan that it was started with.
-    #[error(
-        "{what} cannot change while {sink} has a disk buffer: restart tflog, or hand over to a new process with SIGUSR2, which delivers what is on disk"
-    )]
-    Spooled {
-        /// What is written otherwise.
-        what: String,
-        /// A sink with a buffer on disk.
-        sink: String,
     },
     /// A router has not come to the plans before: it waits for a sink.
     #[error("source {0} still waits for a full sink under an earlier plan: reload again later")]

@@ -1,14 +1,14 @@
 //! A sink's queue as its driver, and those that pass copies on to it, see it.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
 use super::lanes::Lanes;
+use super::parsers::{Parsers, Readers};
 use crate::buffer::Memory;
-use crate::event::{Batch, Needs, Rows, Share};
-use crate::parse::Formats;
+use crate::event::{Rows, Share};
 use crate::sink::driver::Feed;
 use crate::telemetry::Demand;
 
@@ -18,6 +18,9 @@ pub(super) struct Reservoir {
     pub(super) inbox: Arc<Memory>,
     /// What its driver takes from: the same, unless its buffer is on disk.
     pub(super) buffer: Arc<Memory>,
+    /// Whether `buffer` has ended because the stage between has: its driver goes
+    /// on with the inbox.
+    pub(super) past_disk: Arc<AtomicBool>,
     users: watch::Sender<()>,
 }
 
@@ -37,7 +40,19 @@ impl Reservoir {
                 inbox.clone()
             },
             inbox,
+            past_disk: Arc::default(),
             users: watch::Sender::new(()),
+        }
+    }
+
+    /// The same inbox with the same users, and a stage between it and a driver
+    /// that is new.
+    pub(super) fn onto_disk(&self) -> Reservoir {
+        Reservoir {
+            inbox: self.inbox.clone(),
+            buffer: Arc::default(),
+            past_disk: Arc::default(),
+            users: self.users.clone(),
         }
     }
 
@@ -52,6 +67,7 @@ impl Reservoir {
         Arc::new(Queue {
             inbox: self.inbox.clone(),
             buffer: self.buffer.clone(),
+            past_disk: self.past_disk.clone(),
             reread: reread.map(Mutex::new),
             _user: None,
         })
@@ -62,6 +78,7 @@ impl Reservoir {
         Arc::new(Queue {
             inbox: self.inbox.clone(),
             buffer: self.buffer.clone(),
+            past_disk: self.past_disk.clone(),
             reread: None,
             _user: Some(self.user()),
         })
@@ -78,12 +95,22 @@ impl Reservoir {
 pub(super) struct Queue {
     inbox: Arc<Memory>,
     buffer: Arc<Memory>,
+    past_disk: Arc<AtomicBool>,
     /// For a driver that inherits copies which were read for another plan.
     reread: Option<Mutex<Reread>>,
     _user: Option<User>,
 }
 
 impl Queue {
+    /// What the driver takes from now.
+    fn source(&self) -> &Memory {
+        if self.past_disk.load(Ordering::Acquire) {
+            &self.inbox
+        } else {
+            &self.buffer
+        }
+    }
+
     fn fit(&self, taken: Option<(Share, Demand)>) -> Option<(Share, Demand)> {
         let (share, demand) = taken?;
         let Some(reread) = &self.reread else {
@@ -96,12 +123,16 @@ impl Queue {
 
 impl Feed for Queue {
     async fn pop(&self) -> Option<(Share, Demand)> {
-        let taken = self.buffer.pop().await;
+        let mut taken = self.source().pop().await;
+        if taken.is_none() && self.past_disk.load(Ordering::Acquire) {
+            // Not an end: it may have come while this waited.
+            taken = self.inbox.pop().await;
+        }
         self.fit(taken)
     }
 
     fn try_pop(&self) -> Option<(Share, Demand)> {
-        self.fit(self.buffer.try_pop())
+        self.fit(self.source().try_pop())
     }
 
     fn push(&self, share: Share, demand: Demand) {
@@ -109,54 +140,44 @@ impl Feed for Queue {
     }
 
     fn put_back(&self, share: Share, demand: Demand) {
-        self.buffer.put_back(share, demand);
+        self.source().put_back(share, demand);
     }
 }
 
 /// Reads events again that were read for a plan which wanted less of them: a
 /// sink that has changed may need what its predecessor did not.
 pub(super) struct Reread {
-    needs: Arc<Needs>,
-    /// By the source's place in the ledger.
-    sources: HashMap<usize, Lanes>,
+    parsers: Arc<Parsers>,
+    readers: Readers,
     json: Lanes,
 }
 
 impl Reread {
-    pub(super) fn new(
-        needs: &Arc<Needs>,
-        sources: &[(usize, Arc<Formats>)],
-        json: &Arc<Formats>,
-    ) -> Reread {
-        let lanes = |(slot, formats): &(usize, Arc<Formats>)| (*slot, Lanes::new(formats.clone()));
+    pub(super) fn new(parsers: &Arc<Parsers>) -> Reread {
         Reread {
-            needs: needs.clone(),
-            sources: sources.iter().map(lanes).collect(),
-            json: Lanes::new(json.clone()),
+            readers: Readers::new(parsers.clone()),
+            json: Lanes::new(parsers.json.clone()),
+            parsers: parsers.clone(),
         }
     }
 
     fn fit(&mut self, share: Share) -> Share {
-        if share.batch.columns().has(&self.needs, share.batch.rows()) {
+        let columns = share.batch.columns();
+        if columns.has(&self.parsers.needs, share.batch.rows()) {
             return share;
         }
         let mut batch = share.batch.copy_rows(&share.rows);
-        self.lanes(&batch).parse(&mut batch);
+        // Edited events are JSON, whatever their source's format.
+        let json = batch.columns().json();
+        if batch.rows() > 0 && (0..batch.rows()).all(|row| json.contains(row)) {
+            self.json.parse(&mut batch);
+        } else {
+            self.readers.parse(&mut batch);
+        }
         Share {
             batch: Arc::new(batch),
             rows: Rows::All,
             ack: share.ack,
-        }
-    }
-
-    /// Edited events are JSON, whatever their source's format.
-    fn lanes(&mut self, batch: &Batch) -> &mut Lanes {
-        let edited =
-            batch.rows() > 0 && (0..batch.rows()).all(|row| batch.columns().json().contains(row));
-        let source = batch.stream.source;
-        match self.sources.get_mut(&source) {
-            Some(lanes) if !edited => lanes,
-            _ => &mut self.json,
         }
     }
 }

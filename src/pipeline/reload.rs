@@ -10,6 +10,7 @@
 //! Until everything that is new is open, nothing of what runs is touched: a plan
 //! that cannot work is refused and leaves the one before in force.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::time::timeout;
 
 use super::diff::{Fate, compare};
 use super::monitor::PlanLabels;
-use super::queue::Reread;
+use super::parsers::Parsers;
 use super::router::{InForce, Lane};
 use super::start::{Phase, watch_readers};
 use super::with::Kept;
@@ -27,7 +28,7 @@ use super::{
     Control, Monitor, Pipeline, Plan, PlannedSink, PlannedSource, Slots, StartError, Withs,
 };
 use crate::event::{Needs, Pool};
-use crate::seam::{StateDirectory, World};
+use crate::seam::{StateDirectory, StateLock, World};
 use crate::source::Succession;
 use crate::telemetry::{Ledger, Places, Series};
 
@@ -107,15 +108,6 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Whether no plan was put in force yet.
-    pub(super) fn is_first(&self) -> bool {
-        self.plan.is_none()
-    }
-
-    pub(super) fn needs_differ(&self, plan: &Plan) -> bool {
-        *self.needs != *plan.needs
-    }
-
     pub(super) fn next_id(&mut self) -> u64 {
         self.ids += 1;
         self.ids
@@ -176,23 +168,21 @@ impl Pipeline {
         let mut fates = self.fates(&plan);
         self.settle_on_running(&mut fates, &plan);
         self.check(&plan)?;
-        self.check_spools(&plan, &fates)?;
-        self.lock(plan.state.as_ref())?;
+        let lock = self.lock(plan.state.as_ref())?;
         let mut disks = self.open_disks(&plan)?;
         let running: Vec<_> = self.sources.iter().map(|s| s.name.clone()).collect();
         open(&mut plan.sources, &fates.sources, &running).await?;
 
+        if lock.is_some() {
+            self.state = lock;
+            self.tell_of_others(&plan);
+        }
         self.control.set_grace(plan.grace);
         let places = Arc::new(self.places(&plan));
-        let needs_differ = self.standing.needs_differ(&plan);
         let needs = plan.needs.clone();
-        let formats: Vec<_> = plan
-            .sources
-            .iter()
-            .map(|s| (self.slots.sources[&s.labels.id], s.formats.clone()))
-            .collect();
-        let reread = || Reread::new(&needs, &formats, &plan.json);
-        self.sinks(plan.sinks, &fates, &places, &needs, &reread, &mut disks)?;
+        let needs_differ = *self.standing.needs != *needs;
+        let parsers = Arc::new(Parsers::new(&plan, &self.slots.sources));
+        self.sinks(plan.sinks, &fates, &places, &parsers, &mut disks)?;
         let sinks = self.sinks.iter().map(|sink| Lane {
             buffer: sink.reservoir.inbox.clone(),
             required: sink.required,
@@ -313,19 +303,18 @@ impl Pipeline {
     }
 
     /// Takes the lock of a plan's state directory, unless it is held.
-    fn lock(&mut self, state: Option<&StateDirectory>) -> Result<(), StartError> {
+    fn lock(
+        &self,
+        state: Option<&StateDirectory>,
+    ) -> Result<Option<(PathBuf, StateLock)>, StartError> {
         let Some(state) = state else {
-            return Ok(());
+            return Ok(None);
         };
-        if let Some((held, _)) = &self.state {
-            let stays = held == state.path();
-            return stays
-                .then_some(())
-                .ok_or_else(|| StartError::Moved(held.clone()));
+        match &self.state {
+            Some((held, _)) if held == state.path() => Ok(None),
+            Some((held, _)) => Err(StartError::Moved(held.clone())),
+            None => Ok(Some((state.path().to_owned(), state.lock()?))),
         }
-        let lock = state.lock()?;
-        self.state = Some((state.path().to_owned(), lock));
-        Ok(())
     }
 
     /// Where the plan's routes and sinks are counted; new names get places.

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use futures_util::future::Shared;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -12,7 +13,6 @@ use super::lanes::Lanes;
 use super::queue::{Reread, Reservoir};
 use super::router::{InForce, Router, Scratch, Turn};
 use super::shortcut::Shortcut;
-use super::spool::{Stored, stored};
 use super::{Control, Pipeline, PlannedSink, PlannedSource, StartError};
 use crate::event::Needs;
 use crate::seam::Stage;
@@ -59,8 +59,6 @@ pub(super) struct RunningSink {
     pub(super) slot: usize,
     pub(super) print: u128,
     pub(super) required: bool,
-    /// Its buffer on disk, if it has one, and whether it holds up its sources.
-    pub(super) disk: Option<Stored>,
     pub(super) reservoir: Arc<Reservoir>,
     pub(super) status: Arc<Status>,
     pub(super) driver: Stage<Ended>,
@@ -85,8 +83,8 @@ impl RunningSink {
     }
 }
 
-/// Who must have ended before a driver may begin.
-pub(super) type Predecessor = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Who must have ended before a driver, and what is in front of it, may begin.
+pub(super) type Predecessor = Shared<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// What a driver is started with, beside the sink itself.
 pub(super) struct Seat<'a> {
@@ -106,7 +104,6 @@ impl Pipeline {
         sink: PlannedSink,
         seat: Seat<'_>,
     ) -> Result<RunningSink, StartError> {
-        let disk = stored(&sink);
         let passage = |place: usize| Passage {
             sink: seat.all[place].0,
             queue: seat.all[place].1.passage(),
@@ -157,7 +154,6 @@ impl Pipeline {
             slot: seat.slot,
             print: sink.print,
             required: sink.required,
-            disk,
             reservoir,
             status,
             driver,

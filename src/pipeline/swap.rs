@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::diff::Fate;
+use super::parsers::Parsers;
 use super::queue::{Reread, Reservoir};
 use super::reload::Fates;
 use super::router::{InForce, Turn};
-use super::spool::Buffers;
+use super::spool::{Buffers, Site};
 use super::start::{Phase, Predecessor, RunningSink, RunningSource, Seat};
 use super::{Pipeline, PlannedSink, PlannedSource, StartError};
-use crate::event::Needs;
 use crate::source::{Stopper, Succession};
 use crate::telemetry::Places;
 
@@ -22,37 +23,36 @@ use crate::telemetry::Places;
 const UNTIL_ITS_END: Duration = Duration::from_hours(24 * 365 * 30);
 
 impl Pipeline {
-    /// Starts, relieves and removes drivers.
+    /// Starts, relieves and removes drivers, and what is in front of them.
     pub(super) fn sinks(
         &mut self,
         planned: Vec<PlannedSink>,
         fates: &Fates,
         places: &Places,
-        needs: &Arc<Needs>,
-        reread: &dyn Fn() -> Reread,
+        parsers: &Arc<Parsers>,
         disks: &mut Buffers,
     ) -> Result<(), StartError> {
         let mut running: Vec<Option<RunningSink>> = std::mem::take(&mut self.sinks)
             .into_iter()
             .map(Some)
             .collect();
-        let reservoir = |fate: &Fate| match fate {
-            Fate::Kept(at) | Fate::Replaces(at) => {
-                running[*at].as_ref().map(|s| s.reservoir.clone())
-            }
-            Fate::Added => None,
-        };
-        let all: Vec<(usize, Arc<Reservoir>)> = fates
+        let reservoirs: Vec<(Arc<Reservoir>, bool)> = planned
+            .iter()
+            .zip(&fates.sinks)
+            .map(|(sink, fate)| {
+                let before = match *fate {
+                    Fate::Kept(at) | Fate::Replaces(at) => running[at].as_ref(),
+                    Fate::Added => None,
+                };
+                let before = before.map(|before| before.reservoir.clone());
+                self.reservoir(sink, before, parsers)
+            })
+            .collect();
+        let all: Vec<(usize, Arc<Reservoir>)> = places
             .sinks
             .iter()
-            .zip(&places.sinks)
-            .enumerate()
-            .map(|(place, (fate, &slot))| {
-                (
-                    slot,
-                    reservoir(fate).unwrap_or_else(|| Arc::new(Reservoir::new(disks.has(place)))),
-                )
-            })
+            .zip(&reservoirs)
+            .map(|(&slot, (reservoir, _))| (slot, reservoir.clone()))
             .collect();
         self.standing
             .leaving
@@ -68,38 +68,38 @@ impl Pipeline {
                 Fate::Replaces(at) => running[at].take(),
                 Fate::Added => None,
             };
-            let name = sink.labels.id.as_str();
-            let spool = disks.start(place, slot, name, &all[place].1, self)?;
-            self.spools.extend(spool);
-            let inherits = before.is_some();
+            let reread = before.is_some().then(|| Reread::new(parsers));
             let predecessor = match before {
                 Some(before) => Some(self.relieve(before)),
-                None => self.leaving(&sink.labels.id),
+                None => self.leaving(&sink.labels.id, slot),
             };
+            let (reservoir, new) = &reservoirs[place];
+            if *new {
+                let site = Site {
+                    place,
+                    slot,
+                    reservoir,
+                    parsers: parsers.clone(),
+                    predecessor: predecessor.clone(),
+                };
+                self.start_spool(&sink, site, disks)?;
+            }
             let seat = Seat {
                 slot,
                 all: &all,
                 place,
-                needs,
+                needs: &parsers.needs,
                 predecessor,
-                reread: inherits.then(reread),
+                reread,
             };
             let started = self.start_sink(sink, seat)?;
             self.hands.push(started.hands());
             self.sinks.push(started);
         }
-        for sink in fates
-            .removed_sinks
-            .iter()
-            .filter_map(|&at| running[at].take())
-        {
-            let deadline = Some(self.control.deadlines().cut_off);
-            sink.cut_off.send_replace(deadline);
-            self.ledger.leave(sink.slot);
-            let gone = sink.leaving.subscribe();
-            self.standing.leaving.push((sink.name.clone(), gone));
-            self.draining
-                .push(Box::pin(sink.drain(self.ledger.clone())));
+        for &at in &fates.removed_sinks {
+            if let Some(sink) = running[at].take() {
+                self.remove(sink);
+            }
         }
         self.hands.retain(|hands| hands.status.strong_count() > 0);
         let readers = self.sinks.iter().map(|sink| sink.reader_gone.clone());
@@ -107,34 +107,54 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Drains a sink that is not in the plan any more.
+    fn remove(&mut self, sink: RunningSink) {
+        let deadline = self.control.deadlines().cut_off;
+        sink.cut_off.send_replace(Some(deadline));
+        self.leave_spool(&sink.name, deadline);
+        self.ledger.leave(sink.slot);
+        let gone = sink.leaving.subscribe();
+        self.standing.leaving.push((sink.name.clone(), gone));
+        self.draining
+            .push(Box::pin(sink.drain(self.ledger.clone())));
+    }
+
     /// Has a driver leave its queue to a successor; its end.
     fn relieve(&self, before: RunningSink) -> Predecessor {
         let until = self.control.deadlines().cut_off;
         before.relieved.send_replace(Some(until));
-        Box::pin(async move {
+        let ended = async move {
             let RunningSink { driver, name, .. } = before;
             if driver.await.is_none() {
                 tracing::error!(sink = name, "panicked; this is a bug in tflog");
             }
-        })
+        };
+        ended.boxed().shared()
     }
 
-    /// The end of a sink of that name which was removed and still drains.
-    fn leaving(&self, name: &str) -> Option<Predecessor> {
+    /// The end of a sink of that name which was removed and still drains. What is
+    /// counted of its disk ends with it.
+    fn leaving(&self, name: &str, slot: usize) -> Option<Predecessor> {
         let leaving = self.standing.leaving.iter();
         let all: Vec<_> = leaving
             .filter(|(leaving, _)| leaving == name)
             .map(|(_, gone)| gone.clone())
             .collect();
+        let ledger = self.ledger.clone();
+        // It has nothing any more: there is nothing that could keep it.
+        let end = move || _ = ledger.leave_disk(slot);
         if all.is_empty() {
+            end();
             return None;
         }
-        Some(Box::pin(async move {
+        let ended = async move {
             for mut gone in all {
                 // Fails once it has drained.
                 let _ = gone.changed().await;
             }
-        }))
+            end();
+        };
+        Some(ended.boxed().shared())
     }
 
     /// Gives the plan to the routers that run; told once each has taken it.

@@ -267,7 +267,7 @@ impl Ledger {
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
             terms.delivered += demand.events;
-            terms.free(demand.bytes);
+            terms.free(demand);
             terms.sent_bytes += sent.bytes;
             terms.replaced += sent.replaced;
             terms.missing += sent.missing;
@@ -283,7 +283,7 @@ impl Ledger {
             let mut state = self.lock();
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
-            terms.free(demand.bytes);
+            terms.free(demand);
             if terms.disk.is_some() {
                 terms.queued_disk += demand.events;
             } else if returned {
@@ -301,7 +301,7 @@ impl Ledger {
             let mut state = self.lock();
             let terms = &mut state.sinks[sink];
             terms.sending -= demand.events;
-            terms.free(demand.bytes);
+            terms.free(demand);
             terms.dropped.rejected += demand.events;
         }
         self.room.notify_waiters();
@@ -324,7 +324,7 @@ impl Ledger {
                 return false;
             }
             let terms = &mut state.sinks[from];
-            terms.free(freed.bytes);
+            terms.free(freed);
             match reason {
                 Passing::DeadLetter => {
                     terms.sending -= freed.events;

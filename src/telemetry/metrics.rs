@@ -365,7 +365,7 @@ fn buffers(page: &mut Page, snapshot: &Snapshot, sinks: &[Labels]) {
     );
     for (l, k) in all() {
         page.sample(&with(&sink(l), "kind", "memory"), k.queued);
-        if k.disk.is_some() {
+        if k.disk.is_some() || k.queued_disk > 0 {
             page.sample(&with(&sink(l), "kind", "disk"), k.queued_disk);
         }
     }

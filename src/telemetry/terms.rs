@@ -1,6 +1,6 @@
 //! The terms of the ledger, and the equations between them.
 
-use super::{Quota, WithTerms};
+use super::{Demand, Quota, WithTerms};
 use crate::event::Outcome;
 
 /// Events dropped, by reason.
@@ -156,6 +156,8 @@ pub struct SinkTerms {
     pub queued_bytes: u64,
     /// Of them, those of copies that have a record on disk.
     pub stored_bytes: u64,
+    /// Copies that have a record on disk and are in memory, or in the sink's hands.
+    pub stored: u64,
     /// Its buffer on disk, if it has one.
     pub disk: Option<DiskTerms>,
     /// Its room.
@@ -187,10 +189,11 @@ impl SinkTerms {
     }
 
     /// Lets go of memory that was the driver's.
-    pub(super) fn free(&mut self, bytes: u64) {
-        self.queued_bytes -= bytes;
+    pub(super) fn free(&mut self, demand: Demand) {
+        self.queued_bytes -= demand.bytes;
         if self.disk.is_some() {
-            self.stored_bytes -= bytes;
+            self.stored_bytes -= demand.bytes;
+            self.stored -= demand.events;
         }
     }
 }

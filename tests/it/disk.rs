@@ -25,7 +25,7 @@ fn to_tcp(address: SocketAddr, more: &str) -> String {
 }
 
 /// Collects lines of all connections.
-fn collect(address: SocketAddr) -> Arc<Mutex<Vec<String>>> {
+pub(crate) fn collect(address: SocketAddr) -> Arc<Mutex<Vec<String>>> {
     let all = Arc::new(Mutex::new(Vec::new()));
     let listener = TcpListener::bind(address).unwrap();
     let into = all.clone();
@@ -44,7 +44,7 @@ fn collect(address: SocketAddr) -> Arc<Mutex<Vec<String>>> {
     all
 }
 
-fn buffer(verb: &str, config: &Path) -> (Option<i32>, String) {
+pub(crate) fn buffer(verb: &str, config: &Path) -> (Option<i32>, String) {
     let output = tflog(&["buffer", verb, "-c", config.to_str().unwrap()])
         .output()
         .unwrap();

@@ -29,6 +29,7 @@ mod peers;
 mod pipe;
 mod reduce;
 mod reload;
+mod reload_disk;
 mod reload_kept;
 mod replay;
 mod routing;

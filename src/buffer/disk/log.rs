@@ -10,7 +10,7 @@ use super::mutant::{self, Mutant};
 use super::segments;
 use super::state::{FIRST_OFFSET, MARKS_BYTES, Shared};
 use super::sync::{Reached, SyncHandle};
-use super::{Entry, LogError, Options, Record};
+use super::{Compression, Entry, LogError, Options, Record};
 use crate::seam::{DiskFile, DiskRoot};
 
 /// Bytes that are kept in memory until they are synced; with more an append
@@ -108,6 +108,17 @@ pub(super) fn write_all(file: &mut dyn DiskFile, mut bytes: &[u8]) -> io::Result
 }
 
 impl Log {
+    /// Goes on under another cap, and with records that are compressed or not.
+    /// After an error nothing has changed.
+    pub fn set(&mut self, bytes_max: u64, compression: Compression) -> io::Result<()> {
+        if compression != self.options.compression {
+            self.encoder = Encoder::new(compression)?;
+            self.options.compression = compression;
+        }
+        self.options.bytes_max = bytes_max;
+        Ok(())
+    }
+
     /// Appends a record: one copy of its text, one checksum, one write. It is
     /// in the log, for readers too, but not durable before [`Log::sync`]. After
     /// an error it is not in the log.

@@ -265,7 +265,7 @@ impl State {
     fn check_order(&mut self, place: usize, item: &Item) {
         let event = &self.events[item.number];
         let alone = event.sends == 1 && !event.poison && !event.toxic && !item.dead;
-        if !self.topology.sinks[place].keeps_order() || !alone || place != item.owner {
+        if !self.keeps_order(place) || !alone || place != item.owner {
             return;
         }
         let source = event.source;

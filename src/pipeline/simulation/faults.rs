@@ -49,6 +49,8 @@ pub(super) enum Fault {
     Stop,
     /// A second stop before the first is done.
     SecondStop,
+    /// Another plan comes into force.
+    Reload,
     /// The process dies between two steps.
     Crash,
     /// So it does, and what was not synced is lost, or a part of it.
@@ -64,7 +66,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Fault; 28] = [
+    pub(super) const ALL: [Fault; 29] = [
         Fault::Retry,
         Fault::RetryAfter,
         Fault::Partial,
@@ -87,6 +89,7 @@ impl Fault {
         Fault::Resent,
         Fault::Stop,
         Fault::SecondStop,
+        Fault::Reload,
         Fault::Crash,
         Fault::PowerLoss,
         Fault::DiskStop,

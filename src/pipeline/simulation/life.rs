@@ -11,8 +11,10 @@ use super::faults::Fault;
 use super::hand::{Drive, Hand};
 use super::outside::Outside;
 use super::producer::Producer;
+use super::reload;
+use super::topology::Topology;
 use crate::event::Timestamp;
-use crate::pipeline::{Pipeline, Report};
+use crate::pipeline::{Pipeline, Report, Seed};
 use crate::seam::{DiskFault, FaultyDisk, MemoryNetwork, Spawn, World};
 use crate::source::Source;
 use crate::telemetry::Snapshot;
@@ -112,7 +114,9 @@ async fn run(
         Box::new(Producer::new(outside, place, left, faults)) as Box<dyn Source>
     };
     let sources = (0..topology.sources.len()).map(source).collect();
-    let plan = topology.plan(&world, sources, fakes(outside));
+    let config = Topology::load(&topology.text());
+    let given = (sources, fakes(outside));
+    let plan = topology.plan(&config, &world, given, Seed::default());
     let pipeline = match Pipeline::start(plan, &world).await {
         Ok(pipeline) => pipeline,
         Err(error) => {
@@ -129,6 +133,8 @@ async fn run(
     let _ = hand.ledger.set(pipeline.ledger.clone());
     let control = pipeline.control();
     let monitor = pipeline.monitor();
+    let reloader = pipeline.reloader();
+    let reloads = dice.other();
     let drained = timeout(
         Duration::from_millis(FAULTS_MS_MAX) + DRAIN_MAX,
         pipeline.finish(),
@@ -165,6 +171,7 @@ async fn run(
             drained.ok()
         }
         () = interference => None,
+        () = reload::now_and_then(outside, &reloads, &world, &reloader, faults) => None,
     }
 }
 

@@ -40,6 +40,7 @@ mod mutants;
 mod oracle;
 mod outside;
 mod producer;
+mod reload;
 mod topology;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -30,7 +30,7 @@ impl Traits {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Rule {
     /// At least this level.
     Level(usize),
@@ -91,7 +91,7 @@ impl Rule {
 }
 
 /// An item of a `with` list.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Edit {
     /// Sets a field, where a rule holds if there is one.
     Tag(&'static str, Option<Rule>),

@@ -61,6 +61,10 @@ pub(super) struct Counts {
     /// A source has panicked or failed, a reader has gone away.
     pub(super) failed: u64,
     pub(super) closed: bool,
+    /// Sinks that a plan of this life was without.
+    pub(super) missing: Vec<usize>,
+    /// Sinks whose buffer on disk may have been opened again in this life.
+    pub(super) reopened: Vec<usize>,
     /// What is settled may not have been noted.
     pub(super) disk_harmed: bool,
 }
@@ -85,7 +89,9 @@ pub(super) struct Event {
 /// One event's copy for one sink.
 pub(super) struct Copy {
     pub(super) route: usize,
+    /// Whether a list may take it out, or a plan was without its sink.
     pub(super) may_miss: bool,
+    listed: bool,
     /// Times that the far end took it that it is for.
     pub(super) taken: u32,
     /// Of these, those that nobody told the pipeline about.
@@ -186,6 +192,8 @@ impl State {
             event.sends_now = 0;
             for copy in event.copies.iter_mut().flatten() {
                 copy.ends_now = Ends::default();
+                // What is to be sent again comes to every sink that there is now.
+                copy.may_miss &= copy.listed || event.acks > 0;
             }
         }
         self.again_all();
@@ -215,10 +223,11 @@ impl State {
             LEVELS[traits.level], SERVICES[traits.service], traits.n
         );
         let copies = self.topology.copies(source, &traits);
-        let copies = copies.into_iter().map(|meant| {
+        let copies = copies.into_iter().enumerate().map(|(place, meant)| {
             meant.map(|meant| Copy {
                 route: meant.route,
-                may_miss: meant.may_miss,
+                may_miss: meant.may_miss || self.now.missing.contains(&place),
+                listed: meant.may_miss,
                 taken: 0,
                 untold: 0,
                 ends: Ends::default(),

@@ -9,7 +9,7 @@ use super::dice::Dice;
 use super::model::{Edit, Rule};
 use crate::config::plan::{Extras, build};
 use crate::config::{Config, Input, Inputs, load};
-use crate::pipeline::Plan;
+use crate::pipeline::{Plan, Seed};
 use crate::seam::World;
 use crate::sink::driver::LoadLimits;
 use crate::sink::{Concurrency, Sink};
@@ -27,15 +27,15 @@ pub(super) enum Hearing {
     Deaf,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SourceSpec {
     pub(super) name: String,
     pub(super) hearing: Hearing,
-    parse: &'static str,
+    pub(super) parse: &'static str,
     pub(super) with: Vec<Edit>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RouteSpec {
     /// None: all sources.
     pub(super) from: Option<Vec<usize>>,
@@ -47,7 +47,7 @@ pub(super) struct RouteSpec {
     pub(super) with: Vec<Edit>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "as many things are so or not"
@@ -55,7 +55,7 @@ pub(super) struct RouteSpec {
 pub(super) struct SinkSpec {
     pub(super) name: String,
     pub(super) required: bool,
-    when_full: &'static str,
+    pub(super) when_full: &'static str,
     /// Bytes of its buffer.
     pub(super) memory: u64,
     /// Bytes of its buffer on disk, if it has one.
@@ -64,8 +64,8 @@ pub(super) struct SinkSpec {
     pub(super) dead_letter: Option<usize>,
     pub(super) fallback: Option<usize>,
     pub(super) with: Vec<Edit>,
-    encode: &'static str,
-    limits: LoadLimits,
+    pub(super) encode: &'static str,
+    pub(super) limits: LoadLimits,
     /// Whether its far end refuses poisoned events.
     pub(super) strict: bool,
     /// Whether its far end answers item by item.
@@ -80,7 +80,7 @@ impl SinkSpec {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Topology {
     pub(super) sources: Vec<SourceSpec>,
     pub(super) routes: Vec<RouteSpec>,
@@ -89,7 +89,6 @@ pub(super) struct Topology {
     /// stands in for.
     pub(super) owners: Vec<usize>,
     pub(super) grace: Duration,
-    config: Option<Config>,
 }
 
 impl Topology {
@@ -123,45 +122,44 @@ impl Topology {
         let sources: Vec<_> = (0..dice.between(1, 3)).map(|s| source(dice, s)).collect();
         let targets = mains + usize::from(dead.is_some() && dice.chance(15));
         let routes = routes(dice, sources.len(), targets);
-        let mut topology = Topology {
+        Topology {
             sources,
             routes,
             sinks,
             owners,
             grace: dice.time(500, 25_000),
-            config: None,
-        };
-        topology.config = Some(topology.load());
-        topology
+        }
     }
 
-    fn load(&self) -> Config {
+    /// A config as it is read.
+    pub(super) fn load(text: &str) -> Config {
         let inputs = Inputs {
             files: vec![Input::Text {
                 name: "simulation.yaml".to_owned(),
-                text: self.text(),
+                text: text.to_owned(),
             }],
             ..Inputs::default()
         };
         let loaded = load(&inputs);
         loaded
-            .unwrap_or_else(|errors| panic!("{errors:?}\n{}", self.text()))
+            .unwrap_or_else(|errors| panic!("{errors:?}\n{text}"))
             .config
     }
 
     /// The plan, with these sources and sinks in the place of real ones.
     pub(super) fn plan(
         &self,
+        config: &Config,
         world: &World,
-        sources: Vec<Box<dyn Source>>,
-        sinks: Vec<Box<dyn Sink>>,
+        (sources, sinks): (Vec<Box<dyn Source>>, Vec<Box<dyn Sink>>),
+        seed: Seed,
     ) -> Plan {
         let names = self.sources.iter().map(|source| source.name.clone());
         let extras = Extras {
             sources: names.zip(sources).collect::<HashMap<_, _>>(),
+            seed,
             ..Extras::default()
         };
-        let config = self.config.as_ref().expect("loaded when made");
         let built = build(config, extras, world);
         let mut plan = built
             .unwrap_or_else(|errors| panic!("{errors:?}\n{}", self.text()))

@@ -29,7 +29,7 @@ impl Spool {
     pub(super) fn bypass(&mut self, share: Share, demand: Demand) {
         // Charged as if it were stored, to be freed as if it were.
         if !self.ledger.store(self.sink, demand, true) {
-            self.ledger.load(self.sink, demand.bytes);
+            self.ledger.load(self.sink, demand);
         }
         self.outbox.push(share, demand);
     }
@@ -72,7 +72,7 @@ impl Spool {
                 events: batch.rows() as u64,
                 bytes: batch.pinned_bytes() as u64 + SHARE_OVERHEAD_BYTES,
             };
-            self.ledger.load(self.sink, demand.bytes);
+            self.ledger.load(self.sink, demand);
             let ack = self.settlements.ack(entry, batch.rows(), Rows::All);
             let (batch, rows) = (Arc::new(batch), Rows::All);
             self.outbox.push(Share { batch, rows, ack }, demand);

@@ -13,9 +13,47 @@
 //! and read back when there is room, in order. What is not settled when tflog
 //! stops is delivered by the next run.
 //!
+//! # Reloads
+//!
+//! A buffer belongs to the name of its sink, and one stage at a time has its
+//! log. The stage outlives drivers: a new one takes over what the one before
+//! leaves in the outbox, so that the log never has a second reader. A reload
+//! gives an [`Order`] to the stages that run:
+//!
+//! ```text
+//!          sink added,            sink in memory        all is delivered
+//!          or was in memory       from now on           or given up
+//! (none) ───────────────▶ Live ─────────────▶ Ending ───────────────▶ Over ──▶ (none)
+//!                          │ ▲                  │ │
+//!                          │ └──────────────────┘ │
+//!                          │  on disk again       │
+//!                          │ sink removed         │
+//!                          └──────▶ Leaving ◀─────┘ ──▶ (none)
+//! ```
+//!
+//! - **Live**: shares are written through. With each order come the plan's
+//!   parsers, the names of sources, and the buffer's settings, from the next share
+//!   on. What is in memory stays as it was read: a sink that lives on needs no
+//!   more of it, a new one reads it again ([`super::queue`]).
+//! - **Ending**: nothing is written any more; what comes waits in the inbox for
+//!   what is on disk, which the driver gets first. Once nothing of it is in memory
+//!   or in the driver's hands, the driver goes on with the inbox.
+//! - **Leaving**: written through until all routers have left, and delivered
+//!   within the grace period. What then remains stays on disk and is named.
+//! - **Over**, and at the end of Leaving and of a run: it stays until what was
+//!   passed on to other sinks has ended, since that settles records here.
+//!
+//! The stage itself says when it is over, by the same lock that an order takes:
+//! an order that comes later is not taken, and another stage follows. That one
+//! waits until the driver before has ended (it puts shares back into what will be
+//! the inbox: they are the first to be written), and until a stage of its name
+//! that is there still has ended, too, before it opens the log. Where no such
+//! stage is, the log is opened before anything is touched, so that one that
+//! cannot be refuses the reload.
+//!
 //! One stage owns the log, so nothing here is locked; the parts of this module
 //! are what it does with new shares ([`store`]), what it gives the driver
-//! ([`deliver`]), and how it starts ([`start`]).
+//! ([`deliver`]), how it starts ([`start`]) and what orders do to it ([`change`]).
 
 mod change;
 mod deliver;
@@ -25,20 +63,22 @@ mod start;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::parsers::Parsers;
 use crate::buffer::Memory;
 use crate::buffer::disk::{Compression, Entry, Log, Reader, Stats};
 use crate::event::{Outcome, Share};
 use crate::seam::Stage;
 use crate::telemetry::{Demand, DiskTerms, Ledger, WhenFull};
-pub(super) use change::{Stored, stored};
+use change::{Order, Phase};
 use record::Settlements;
 use restore::Restore;
-pub(super) use start::Buffers;
+pub(super) use start::{Buffers, Site};
 
 /// How often what is settled is made durable: a crash delivers again what was
 /// settled since.
@@ -78,11 +118,17 @@ struct Spool {
     ledger: Arc<Ledger>,
     inbox: Arc<Memory>,
     outbox: Arc<Memory>,
+    /// Tells the driver to go on with the inbox.
+    past_disk: Arc<AtomicBool>,
+    phase: Phase,
     when_full: WhenFull,
     disk: DiskBuffer,
     cut_off: watch::Receiver<Option<Instant>>,
-    /// Names of sources by place in the ledger, as records name them.
-    sources: Arc<[String]>,
+    /// What reloads say, and what they are told.
+    orders: watch::Sender<Order>,
+    ordered: watch::Receiver<Order>,
+    /// What reads records; names sources by place in the ledger, as records do.
+    parsers: Arc<Parsers>,
     /// Appended and not settled for their sources yet.
     group: Vec<(Share, Demand, Entry)>,
     /// Taken from the inbox and not appended: there was no room.
@@ -108,7 +154,11 @@ pub(super) struct Spooling {
     /// Its sink.
     pub(super) name: Arc<str>,
     stage: Stage<()>,
+    orders: watch::Sender<Order>,
+    cut_off: watch::Sender<Option<Instant>>,
     finish: watch::Sender<bool>,
+    /// True, and closed, once it has ended well.
+    gone: watch::Receiver<bool>,
 }
 
 impl Spooling {
@@ -120,20 +170,26 @@ impl Spooling {
 }
 
 impl Spool {
-    /// Runs until all that came is on disk or given up, and `finish` says that
-    /// nothing will be settled any more.
+    /// Runs until all that came is on disk or given up and nothing will be settled
+    /// any more, be it that `finish` says so.
     async fn run(mut self, mut finish: watch::Receiver<bool>) {
         while !*finish.borrow_and_update() {
+            self.heed();
             self.deliver_stored();
             if self.is_done() {
                 self.outbox.close();
             }
+            self.pass_over();
+            if self.is_over() {
+                break;
+            }
             let due = self.due.unwrap_or_else(Instant::now);
-            let takes = !self.closed && !self.is_stuck();
-            let stopped = self.stopped;
+            let (takes, stopped) = (self.takes(), self.stopped);
             tokio::select! {
                 biased;
                 () = passed(&mut self.cut_off), if !stopped => self.stop(),
+                // Its sender is here: it cannot be gone.
+                _ = self.ordered.changed() => self.obey(),
                 share = self.inbox.pop(), if takes => match share {
                     Some((share, demand)) => self.take(share, demand),
                     None => self.closed = true,
@@ -152,6 +208,7 @@ impl Spool {
                 "what was delivered last could not be noted on disk: it will be delivered again"
             );
         }
+        self.tell_what_is_left();
     }
 
     /// Whether the driver will get no more.
@@ -182,9 +239,20 @@ impl Spool {
         }
     }
 
+    /// Whether it takes what comes: from the inbox of a driver in memory only what
+    /// comes too late for it.
+    fn takes(&self) -> bool {
+        let takes = match self.phase {
+            Phase::Live | Phase::Leaving => true,
+            Phase::Ending => self.stopped,
+            Phase::Over => false,
+        };
+        takes && !self.closed && !self.is_stuck()
+    }
+
     /// Something happened that the log is to be maintained for.
     fn touch(&mut self) {
-        let after = if self.is_stuck() {
+        let after = if self.is_stuck() || self.phase == Phase::Ending {
             RETRY_EVERY
         } else {
             MAINTAIN_EVERY
@@ -196,9 +264,8 @@ impl Spool {
     /// tries again what did not work.
     fn maintain(&mut self) {
         self.due = None;
-        if self.disk.fsync == Fsync::Interval
-            && let Err(error) = self.log.sync()
-        {
+        // Nothing to do where each share was synced before it was acknowledged.
+        if let Err(error) = self.log.sync() {
             self.say(&error.to_string());
             self.touch();
         }
@@ -235,6 +302,10 @@ impl Spool {
 
     /// Turns away what is not on disk for certain: its source hears of it.
     fn give_up_rest(&mut self) {
+        if self.phase == Phase::Over {
+            // The inbox is the driver's.
+            return;
+        }
         let group = self
             .group
             .drain(..)

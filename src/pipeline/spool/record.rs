@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -12,6 +13,8 @@ use crate::event::{Ack, Receipt, Rows, Settled, Tally};
 pub(super) struct Settlements {
     settlement: Settlement,
     nobody: Arc<dyn Settled>,
+    /// Acks that were given out and have not ended.
+    open: AtomicUsize,
     /// Told of every record that is settled: its memory is free.
     pub(super) changed: Notify,
 }
@@ -21,18 +24,26 @@ impl Settlements {
         Arc::new(Settlements {
             settlement,
             nobody: Arc::new(Nobody),
+            open: AtomicUsize::new(0),
             changed: Notify::new(),
         })
     }
 
     /// The ack of a record whose events are `rows` of a batch of `of` rows.
     pub(super) fn ack(self: &Arc<Self>, entry: Entry, of: usize, rows: Rows) -> Ack {
+        self.open.fetch_add(1, Ordering::Relaxed);
         let end = RecordEnd {
             settlements: self.clone(),
             entry,
         };
         let report = self.nobody.clone();
         Receipt::new(of, rows.clone(), report, Some(Arc::new(end))).ack(rows)
+    }
+
+    /// Whether records are with the driver, or with others that it passed them on
+    /// to.
+    pub(super) fn are_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) > 0
     }
 
     /// Settles a record that the driver never had.
@@ -55,6 +66,8 @@ impl Settled for RecordEnd {
         if tally.is_kept() {
             self.settlements.settle(self.entry);
         }
+        // Whoever sees it at zero sees all that was settled.
+        self.settlements.open.fetch_sub(1, Ordering::Release);
         self.settlements.changed.notify_one();
     }
 

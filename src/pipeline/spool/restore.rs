@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::lanes::Lanes;
-use super::start::Parsers;
+use super::super::parsers::{Parsers, Readers};
 use crate::buffer::disk::Stored;
 use crate::event::{Batch, Bits, Chunk, Pool, Stream};
 use crate::parse::Reader;
@@ -16,11 +15,13 @@ const STREAMS_MAX: usize = 1024;
 /// whole chunk for each.
 const RECYCLE_BYTES_MIN: usize = Pool::CHUNK_BYTES / 2;
 
+/// The place of a source that this run has not had: none that comes later gets it.
+const NO_SOURCE: usize = usize::MAX;
+
 /// Makes batches of records.
 pub(super) struct Restore {
     parsers: Arc<Parsers>,
-    /// By the source's place in the plan; those of sources that are gone last.
-    lanes: Vec<Lanes>,
+    readers: Readers,
     /// For rows that are JSON objects by an edit.
     json: Reader,
     streams: HashMap<(u128, usize), Arc<Stream>>,
@@ -32,9 +33,8 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) fn new(parsers: Arc<Parsers>) -> Restore {
-        let formats = parsers.formats.iter().chain([&parsers.unknown]);
         Restore {
-            lanes: formats.cloned().map(Lanes::new).collect(),
+            readers: Readers::new(parsers.clone()),
             json: parsers.json.reader(),
             parsers,
             streams: HashMap::new(),
@@ -48,9 +48,7 @@ impl Restore {
     /// The batch of a record, with the columns that the plan needs.
     pub(super) fn batch(&mut self, stored: &Stored<'_>) -> Batch {
         let name = stored.source();
-        let names = &self.parsers.names;
-        let source = names.iter().position(|known| known == name);
-        let source = source.unwrap_or(names.len());
+        let source = self.parsers.place(name).unwrap_or(NO_SOURCE);
         if self.streams.len() >= STREAMS_MAX {
             self.streams.clear();
         }
@@ -65,7 +63,7 @@ impl Restore {
             &self.recycled
         };
         let mut batch = stored.batch(stream, pool);
-        self.lanes[source].parse(&mut batch);
+        self.readers.parse(&mut batch);
         self.read_edited(&mut batch, stored);
         batch
     }

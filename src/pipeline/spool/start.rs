@@ -1,140 +1,233 @@
-//! Opens the logs of a plan, and says what lies there that no sink takes.
+//! Opens the logs of a plan and starts their stages, and says what lies there
+//! that no sink takes.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
+use super::change::{Order, Phase};
 use super::record::Settlements;
 use super::restore::Restore;
-use super::{DiskBuffer, Spool, Spooling, disk_terms};
+use super::{DiskBuffer, Spool, Spooling, disk_terms, passed, turn_away};
+use crate::buffer::Memory;
 use crate::buffer::disk::{Backlog, Log, OpenError, Options, Reader};
-use crate::event::Needs;
-use crate::parse::json::Json;
-use crate::parse::{Formats, Parser};
+use crate::pipeline::parsers::Parsers;
 use crate::pipeline::queue::Reservoir;
-use crate::pipeline::{Pipeline, Plan, StartError};
+use crate::pipeline::start::Predecessor;
+use crate::pipeline::{Pipeline, Plan, PlannedSink, StartError};
 use crate::seam::{StateDirectory, World};
-use crate::telemetry::WhenFull;
+use crate::telemetry::{Ledger, WhenFull};
 
-/// What reads the lines of records, source by source.
-pub(super) struct Parsers {
-    pub(super) names: Arc<[String]>,
-    pub(super) formats: Vec<Arc<Formats>>,
-    /// For lines of sources that are not in the plan any more.
-    pub(super) unknown: Arc<Formats>,
-    pub(super) json: Arc<Formats>,
-}
+/// How often a log is tried that cannot be opened once the plan is in force.
+const OPEN_EVERY: Duration = Duration::from_secs(1);
 
-impl Parsers {
-    fn of(plan: &Plan) -> Parsers {
-        let build = |name: &str| {
-            let json = |needs: &Needs| -> Box<dyn Parser> { Box::new(Json::build(needs)) };
-            // Formats of ours, which `parse`'s tests build.
-            Arc::new(Formats::build(name, &plan.needs, json).expect("a format of tflog"))
-        };
-        let names = plan.sources.iter().map(|s| s.labels.id.clone());
-        Parsers {
-            names: names.collect(),
-            formats: plan.sources.iter().map(|s| s.formats.clone()).collect(),
-            unknown: build("auto"),
-            json: build("json"),
-        }
-    }
-}
-
-/// The opened logs of a plan, by the place of their sink.
+/// The logs that a plan's sinks need and that no stage has.
 #[derive(Default)]
 pub(in crate::pipeline) struct Buffers {
+    /// By the place of their sink.
     opened: Vec<Option<Opened>>,
-    /// Where there is one.
-    parsers: Option<Arc<Parsers>>,
+    state: Option<StateDirectory>,
 }
 
 struct Opened {
     log: Log,
     reader: Reader,
     backlog: Backlog,
-    disk: DiskBuffer,
-    when_full: WhenFull,
 }
 
-impl Buffers {
-    /// Opens the logs of the plan's sinks, whose state directory is locked.
-    pub(in crate::pipeline) fn open(plan: &Plan, world: &World) -> Result<Buffers, StartError> {
+/// What a stage is started with.
+pub(in crate::pipeline) struct Site<'a> {
+    /// Its sink's place in the plan, and in the ledger.
+    pub(in crate::pipeline) place: usize,
+    pub(in crate::pipeline) slot: usize,
+    pub(in crate::pipeline) reservoir: &'a Reservoir,
+    pub(in crate::pipeline) parsers: Arc<Parsers>,
+    /// The driver that must have ended before.
+    pub(in crate::pipeline) predecessor: Option<Predecessor>,
+}
+
+impl Pipeline {
+    /// Opens the logs of sinks that have none yet, below the locked state
+    /// directory.
+    pub(in crate::pipeline) fn open_disks(&mut self, plan: &Plan) -> Result<Buffers, StartError> {
+        self.spools.retain(|spool| !spool.has_ended());
         let mut opened = Vec::new();
         for sink in &plan.sinks {
+            let name = &sink.labels.id;
             let disk = sink.disk.zip(plan.state.as_ref());
-            let log = disk.map(|(disk, state)| {
-                let name = &sink.labels.id;
-                let opened = open(state, name, disk, world);
-                let (log, reader, backlog) = opened.map_err(|error| StartError::Buffer {
-                    name: name.clone(),
-                    error,
-                })?;
-                tell(name, &backlog);
-                Ok::<_, StartError>(Opened {
-                    log,
-                    reader,
-                    backlog,
-                    disk,
-                    when_full: sink.quota.when_full,
-                })
-            });
-            opened.push(log.transpose()?);
+            let disk = disk.filter(|_| self.spools_of(name).next().is_none());
+            let log = disk.map(|(disk, state)| open(state, name, disk, &self.world));
+            opened.push(log.transpose().map_err(|error| StartError::Buffer {
+                name: name.clone(),
+                error,
+            })?);
         }
-        let any = opened.iter().any(Option::is_some);
-        if let Some(state) = &plan.state {
-            tell_of_others(plan, state, world);
-        }
-        let parsers = any.then(|| Arc::new(Parsers::of(plan)));
-        Ok(Buffers { opened, parsers })
+        let state = plan.state.clone();
+        Ok(Buffers { opened, state })
     }
 
-    /// Whether the sink at that place in the plan has a log.
-    pub(in crate::pipeline) fn has(&self, place: usize) -> bool {
-        self.opened.get(place).is_some_and(Option::is_some)
-    }
-
-    /// Starts the stage between a sink's inbox and what its driver takes from, if
-    /// it has a log. `slot` is its place in the ledger.
-    pub(in crate::pipeline) fn start(
+    /// Starts the stage between a sink's inbox and what its driver takes from.
+    pub(in crate::pipeline) fn start_spool(
         &mut self,
-        place: usize,
-        slot: usize,
-        name: &str,
-        reservoir: &Reservoir,
-        pipeline: &Pipeline,
-    ) -> std::io::Result<Option<Spooling>> {
-        let opened = self.opened.get_mut(place).and_then(Option::take);
-        let (Some(opened), Some(parsers)) = (opened, &self.parsers) else {
-            return Ok(None);
+        sink: &PlannedSink,
+        site: Site<'_>,
+        buffers: &mut Buffers,
+    ) -> std::io::Result<()> {
+        let (Some(disk), Some(state)) = (sink.disk, &buffers.state) else {
+            return Ok(());
         };
-        let ledger = &pipeline.ledger;
+        let name: Arc<str> = sink.labels.id.as_str().into();
+        let earlier: Vec<_> = self.spools_of(&name).map(Spooling::make_way).collect();
+        let cut_off = self.control.add_sink();
+        let (orders, ordered) = watch::channel(Order::of(sink, site.parsers.clone()));
+        let (finish, finishing) = watch::channel(false);
+        let (here, gone) = watch::channel(false);
+        let waiting = Waiting {
+            sink: site.slot,
+            name: name.clone(),
+            ledger: self.ledger.clone(),
+            inbox: site.reservoir.inbox.clone(),
+            outbox: site.reservoir.buffer.clone(),
+            past_disk: site.reservoir.past_disk.clone(),
+            when_full: sink.quota.when_full,
+            disk,
+            state: state.clone(),
+            world: self.world.clone(),
+            cut_off: cut_off.subscribe(),
+            orders: orders.clone(),
+            ordered,
+            parsers: site.parsers,
+        };
+        let opened = buffers.opened[site.place].take();
+        let run = async move {
+            let before = async {
+                if let Some(predecessor) = site.predecessor {
+                    predecessor.await;
+                }
+                for earlier in earlier {
+                    earlier.await;
+                }
+            };
+            waiting.start(before, opened, finishing).await;
+            here.send_replace(true);
+        };
+        let stage = self.world.spawn.stage(&format!("disk-{name}"), run)?;
+        self.spools.push(Spooling {
+            name,
+            stage,
+            orders,
+            cut_off,
+            finish,
+            gone,
+        });
+        Ok(())
+    }
+
+    /// Says which buffers no sink of the plan takes: they are kept.
+    pub(in crate::pipeline) fn tell_of_others(&self, plan: &Plan) {
+        if let Some(state) = &plan.state {
+            tell_of_others(plan, state, &self.world);
+        }
+    }
+}
+
+/// A stage that has no log yet.
+struct Waiting {
+    sink: usize,
+    name: Arc<str>,
+    ledger: Arc<Ledger>,
+    inbox: Arc<Memory>,
+    outbox: Arc<Memory>,
+    past_disk: Arc<AtomicBool>,
+    when_full: WhenFull,
+    disk: DiskBuffer,
+    state: StateDirectory,
+    world: World,
+    cut_off: watch::Receiver<Option<Instant>>,
+    orders: watch::Sender<Order>,
+    ordered: watch::Receiver<Order>,
+    parsers: Arc<Parsers>,
+}
+
+impl Waiting {
+    /// Waits for those `before` it, opens its log unless that was done, and runs.
+    async fn start(
+        self,
+        before: impl Future<Output = ()>,
+        opened: Option<Opened>,
+        mut finish: watch::Receiver<bool>,
+    ) {
+        let mut cut_off = self.cut_off.clone();
+        let opened = tokio::select! {
+            biased;
+            () = passed(&mut cut_off) => None,
+            // Whoever would say so is gone: as good as said.
+            _ = finish.wait_for(|finish| *finish) => None,
+            opened = async {
+                before.await;
+                match opened {
+                    Some(opened) => opened,
+                    None => self.open().await,
+                }
+            } => Some(opened),
+        };
+        match opened {
+            Some(opened) => self.spool(opened).run(finish).await,
+            None => self.give_up(finish).await,
+        }
+    }
+
+    /// Opens the log, as soon as that works: the plan is in force.
+    async fn open(&self) -> Opened {
+        let mut said = None;
+        loop {
+            match open(&self.state, &self.name, self.disk, &self.world) {
+                Ok(opened) => return opened,
+                Err(error) => {
+                    let message = error.to_string();
+                    if said.as_ref() != Some(&message) {
+                        tracing::error!(sink = &*self.name, "{message}");
+                        said = Some(message);
+                    }
+                }
+            }
+            sleep(OPEN_EVERY).await;
+        }
+    }
+
+    fn spool(self, opened: Opened) -> Spool {
         let Opened {
             log,
             reader,
             backlog,
-            disk,
-            when_full,
         } = opened;
-        let terms = disk_terms(&log.stats(), disk.bytes_max);
-        ledger.recover(slot, backlog.events, terms);
-        let spool = Spool {
-            sink: slot,
-            name: name.into(),
+        let terms = disk_terms(&log.stats(), self.disk.bytes_max);
+        self.ledger.recover(self.sink, backlog.events, terms);
+        tell(&self.name, &backlog);
+        Spool {
+            sink: self.sink,
+            name: self.name,
             settlements: Settlements::new(log.settlement()),
             committed: log.last(),
             log,
             reader,
-            restore: Restore::new(parsers.clone()),
-            ledger: ledger.clone(),
-            inbox: reservoir.inbox.clone(),
-            outbox: reservoir.buffer.clone(),
-            when_full,
-            disk,
-            cut_off: pipeline.control.cut_off(),
-            sources: parsers.names.clone(),
+            restore: Restore::new(self.parsers.clone()),
+            ledger: self.ledger,
+            inbox: self.inbox,
+            outbox: self.outbox,
+            past_disk: self.past_disk,
+            phase: Phase::Live,
+            when_full: self.when_full,
+            disk: self.disk,
+            cut_off: self.cut_off,
+            orders: self.orders,
+            ordered: self.ordered,
+            parsers: self.parsers,
             group: Vec::new(),
             pending: None,
             said: None,
@@ -144,18 +237,23 @@ impl Buffers {
             closed: false,
             stopped: false,
             due: None,
-        };
-        let name: Arc<str> = name.into();
-        let (finish, finishing) = watch::channel(false);
-        let stage = pipeline
-            .world
-            .spawn
-            .stage(&format!("disk-{name}"), spool.run(finishing))?;
-        Ok(Some(Spooling {
-            name,
-            stage,
-            finish,
-        }))
+        }
+    }
+
+    /// Time is up before there was a log.
+    async fn give_up(self, mut finish: watch::Receiver<bool>) {
+        self.outbox.close();
+        let turn_away = |(share, demand)| turn_away(&self.ledger, self.sink, share, demand);
+        loop {
+            tokio::select! {
+                biased;
+                share = self.inbox.pop() => match share {
+                    Some(share) => turn_away(share),
+                    None => return,
+                },
+                _ = finish.wait_for(|finish| *finish) => return,
+            }
+        }
     }
 }
 
@@ -164,7 +262,7 @@ fn open(
     name: &str,
     disk: DiskBuffer,
     world: &World,
-) -> Result<(Log, Reader, Backlog), OpenError> {
+) -> Result<Opened, OpenError> {
     let options = Options {
         bytes_max: disk.bytes_max,
         segment_bytes: None,
@@ -177,7 +275,11 @@ fn open(
         path: error.path,
         source: error.source,
     })?;
-    Ok((log, reader, backlog))
+    Ok(Opened {
+        log,
+        reader,
+        backlog,
+    })
 }
 
 /// Says what an earlier run left.
@@ -216,8 +318,8 @@ fn tell_of_others(plan: &Plan, state: &StateDirectory, world: &World) {
         };
         let directory = state.path().join(StateDirectory::BUFFERS).join(name);
         match open(state, name, disk, world) {
-            Ok((_, _, backlog)) if backlog.events == 0 => {}
-            Ok((_, _, backlog)) => tracing::warn!(
+            Ok(Opened { backlog, .. }) if backlog.events == 0 => {}
+            Ok(Opened { backlog, .. }) => tracing::warn!(
                 sink = name,
                 events = backlog.events,
                 "{} holds events, and no sink `{name}` has a disk buffer: they are kept; bring the \

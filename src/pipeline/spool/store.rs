@@ -1,6 +1,6 @@
 //! New shares onto the disk, and what to do when that does not work.
 
-use super::{Fsync, Spool};
+use super::{Fsync, Phase, Spool, turn_away};
 use crate::buffer::disk::{Entry, LogError, Read, Record};
 use crate::event::{Outcome, Share};
 use crate::telemetry::{Demand, WhenFull};
@@ -37,6 +37,11 @@ impl Spool {
     }
 
     fn append(&mut self, share: Share, demand: Demand) {
+        if self.phase == Phase::Ending {
+            // Its sink is in memory, and time is up.
+            turn_away(&self.ledger, self.sink, share, demand);
+            return;
+        }
         let error = match self.try_append(&share) {
             Ok(entry) => {
                 self.group.push((share, demand, entry));
@@ -62,7 +67,12 @@ impl Spool {
     }
 
     fn try_append(&mut self, share: &Share) -> Result<Entry, LogError> {
-        let source = self.sources.get(share.batch.stream.source);
+        let source = share.batch.stream.source;
+        if source >= self.parsers.names.len() {
+            // Of a source that came with an order which was not heeded yet.
+            self.parsers = self.ordered.borrow().parsers.clone();
+        }
+        let source = self.parsers.names.get(source);
         self.log.append(&Record {
             batch: &share.batch,
             rows: &share.rows,
@@ -96,7 +106,7 @@ impl Spool {
     /// was one.
     fn evict(&mut self) -> bool {
         if let Some((share, demand)) = self.outbox.try_pop() {
-            self.ledger.drop_stored(self.sink, demand);
+            self.ledger.drop_stored(self.sink, demand.events, demand);
             share.ack.settle(Outcome::Delivered);
             return true;
         }
@@ -108,8 +118,8 @@ impl Spool {
                     self.next = entry.seq + 1;
                     self.settlements.settle(entry);
                     let events = u64::from(entry.events);
-                    self.ledger
-                        .drop_stored(self.sink, Demand { events, bytes: 0 });
+                    let nothing = Demand::default();
+                    self.ledger.drop_stored(self.sink, events, nothing);
                     return true;
                 }
                 Ok(Read::Lost(lost)) => self.ledger.lose(self.sink, lost.events),

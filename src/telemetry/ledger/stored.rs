@@ -6,18 +6,37 @@ use crate::event::Outcome;
 use crate::telemetry::terms::DiskTerms;
 
 impl Ledger {
-    /// Says that a sink's buffer is on disk, with `events` copies of earlier runs.
+    /// Says that a sink's buffer is on disk, with `events` copies in it: of earlier
+    /// runs, or such that an earlier buffer of this run has left there. None is in
+    /// the sink's hands.
     pub fn recover(&self, sink: usize, events: u64, disk: DiskTerms) {
         let mut state = self.lock();
         let terms = &mut state.sinks[sink];
-        terms.recovered += events;
-        terms.queued_disk += events;
+        // A record comes back whole, whatever of it was delivered.
+        let left = terms.queued_disk;
+        terms.recovered += events.saturating_sub(left);
+        terms.dropped.corrupt += left.saturating_sub(events);
+        terms.queued_disk = events;
         terms.disk = Some(disk);
     }
 
-    /// How the sink's buffer on disk is now.
+    /// How the sink's buffer on disk is now, if it still is on disk.
     pub fn set_disk(&self, sink: usize, disk: DiskTerms) {
-        self.lock().sinks[sink].disk = Some(disk);
+        if let Some(before) = &mut self.lock().sinks[sink].disk {
+            *before = disk;
+        }
+    }
+
+    /// Goes on in memory alone, if no copy that has a record on disk is in memory
+    /// or in the sink's hands; whether it does. What was given up stays on disk.
+    #[must_use]
+    pub fn leave_disk(&self, sink: usize) -> bool {
+        let terms = &mut self.lock().sinks[sink];
+        let leaves = terms.stored == 0;
+        if leaves {
+            terms.disk = None;
+        }
+        leaves
     }
 
     /// Queued copies have a record on disk now. Whether they stay in memory:
@@ -32,6 +51,7 @@ impl Ledger {
                 && (terms.stored_bytes == 0
                     || terms.stored_bytes + demand.bytes <= stored_bytes_max(terms));
             if kept {
+                terms.stored += demand.events;
                 terms.stored_bytes += demand.bytes;
             } else {
                 terms.queued_bytes -= demand.bytes;
@@ -57,11 +77,12 @@ impl Ledger {
     }
 
     /// Copies on disk are in memory too now.
-    pub fn load(&self, sink: usize, bytes: u64) {
+    pub fn load(&self, sink: usize, demand: Demand) {
         let mut state = self.lock();
         let terms = &mut state.sinks[sink];
-        terms.queued_bytes += bytes;
-        terms.stored_bytes += bytes;
+        terms.stored += demand.events;
+        terms.queued_bytes += demand.bytes;
+        terms.stored_bytes += demand.bytes;
     }
 
     /// Copies on disk cannot be read any more.
@@ -73,13 +94,13 @@ impl Ledger {
     }
 
     /// Copies of a best-effort sink that waited on disk were let go for want
-    /// of room; `demand.bytes` is what they took in memory.
-    pub fn drop_stored(&self, sink: usize, demand: Demand) {
+    /// of room; `freed` is what of them was in memory.
+    pub fn drop_stored(&self, sink: usize, events: u64, freed: Demand) {
         let mut state = self.lock();
         let terms = &mut state.sinks[sink];
-        terms.queued_disk -= demand.events;
-        terms.dropped.buffer_full += demand.events;
-        terms.free(demand.bytes);
+        terms.queued_disk -= events;
+        terms.dropped.buffer_full += events;
+        terms.free(freed);
     }
 
     /// Copies that wait in memory, and have no record on disk, were given up;

@@ -129,6 +129,39 @@ fn a_sink_that_drops_the_oldest_drops_the_newest_where_nothing_older_waits() {
     assert_eq!(now.sinks[0].dropped.buffer_full, 2);
 }
 
+/// What an earlier buffer of the run has left on disk is not counted twice, and a
+/// record of which a part was delivered comes back whole.
+#[tokio::test]
+async fn a_buffer_on_disk_that_is_opened_again_balances() {
+    let ledger = ledger(&[(100, WhenFull::Block)]);
+    let demand = Demand {
+        events: 5,
+        bytes: 10,
+    };
+    ledger.recover(0, 0, DiskTerms::default());
+    ledger.receive(0, 5, 0, 0);
+    let batch = transfer(5, &[(5, 10)]);
+    ledger.admit(0, &batch, &mut Vec::new(), |_| None).await;
+    assert!(ledger.store(0, demand, true));
+    assert!(!ledger.leave_disk(0), "it is in memory still");
+    ledger.send(0, 5);
+    ledger.give_up(0, demand, Outcome::Shutdown, true);
+    assert!(ledger.leave_disk(0));
+    ledger.set_disk(0, DiskTerms::default());
+    let terms = ledger.snapshot().sinks[0].clone();
+    assert_eq!((terms.disk, terms.queued_disk), (None, 5));
+    for (events, recovered, corrupt) in [(7, 2, 0), (6, 2, 1)] {
+        ledger.recover(0, events, DiskTerms::default());
+        let now = ledger.snapshot();
+        assert_eq!(now.violations(), [""; 0]);
+        let terms = &now.sinks[0];
+        assert_eq!(
+            (terms.queued_disk, terms.recovered, terms.dropped.corrupt),
+            (events, recovered, corrupt)
+        );
+    }
+}
+
 /// A batch that waits for room is let in once what is before it is on disk, kept
 /// in memory or not.
 #[tokio::test]

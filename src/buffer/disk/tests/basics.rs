@@ -187,3 +187,32 @@ fn a_start_reads_no_more_than_headers_and_a_tail() {
     assert_eq!((backlog.records, backlog.events), (60, 180));
     assert!(log.stats().segments > 15);
 }
+
+#[test]
+fn a_log_goes_on_under_other_settings() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, options(1 << 20, 1 << 16)).unwrap();
+    let batch = batch(1, 4, 400);
+    let record = Record {
+        batch: &batch,
+        rows: &Rows::All,
+        source: "app",
+    };
+    log.append(&record).unwrap();
+    let small = log.stats().bytes;
+    log.set(small, Compression::Zstd).unwrap();
+    assert!(matches!(log.append(&record), Err(LogError::Full { .. })));
+    log.set(1 << 20, Compression::Zstd).unwrap();
+    log.append(&record).unwrap();
+    assert!(log.stats().bytes < small + small / 2, "it is compressed");
+    log.set(1 << 20, Compression::None).unwrap();
+    log.append(&record).unwrap();
+    let mut reader = log.reader().unwrap();
+    for seq in 1..=3 {
+        let Read::Record(stored) = reader.read().unwrap() else {
+            panic!("a record")
+        };
+        assert_eq!(stored.entry.seq, seq);
+        assert_eq!(stored.text(), batch.text());
+    }
+}
