@@ -366,12 +366,16 @@ async fn open(
 ) -> Result<(), StartError> {
     for (planned, fate) in planned.iter_mut().zip(fates) {
         let name = &planned.labels.id;
-        // What one of its name keeps is opened when that has ended.
-        let waits = planned.source.keeps_state() && running.contains(name);
-        if fate.kept().is_some() || waits {
+        if fate.kept().is_some() {
             continue;
         }
-        let opened = planned.source.open().await;
+        // What one of its name keeps is opened when that has ended.
+        let waits = planned.source.keeps_state() && running.contains(name);
+        let opened = if waits {
+            planned.source.could_open()
+        } else {
+            planned.source.open().await
+        };
         opened.map_err(|error| StartError::Source {
             name: name.clone(),
             error,

@@ -139,6 +139,12 @@ pub trait Source: Send {
         Box::pin(async { Ok(()) })
     }
 
+    /// Looks whether it could be opened once one of its name, which still keeps
+    /// what it opens, has ended; changes nothing.
+    fn could_open(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// Reads until the end of input or until `stop` says so, sending batches.
     /// Runs on a thread of its own, which it may block.
     fn run(self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static>;

@@ -47,8 +47,17 @@ fn a_changed_tail_goes_on_where_the_one_before_was() {
     service.reload(&config(&directory, None), true);
     service.reload(&config(&directory, Some("")), true);
     append(&service, 12);
+    // Positions that cannot be read refuse the reload; the one that runs goes on.
+    let foreign = directory.join("state/tail/logs/positions.99999");
+    std::fs::write(&foreign, "somebody's notes\n").unwrap();
+    let changed = config(&directory, Some(", open_max: 30"));
+    service.reload(&changed, false);
+    append(&service, 13);
+    std::fs::remove_file(&foreign).unwrap();
+    service.reload(&changed, true);
+    append(&service, 14);
     let page = get(service.http, "/metrics").1;
     let received = "tflog_component_received_events_total{component_id=\"logs\"";
-    assert_eq!(metric(&page, received), 12, "{page}");
+    assert_eq!(metric(&page, received), 14, "{page}");
     service.stop();
 }

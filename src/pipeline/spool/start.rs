@@ -116,10 +116,10 @@ impl Pipeline {
             waiting.start(before, opened, finishing).await;
             here.send_replace(true);
         };
-        let stage = self.world.spawn.stage(&format!("disk-{name}"), run)?;
+        let running = self.world.spawn.stage(&format!("disk-{name}"), run)?;
         self.spools.push(Spooling {
             name,
-            stage,
+            stage: running,
             orders,
             cut_off,
             finish,

@@ -45,7 +45,7 @@ use serde::Deserialize;
 use super::{Outlet, Source, SourceError, SourceFuture, Stop, Succession};
 use crate::component::{BuildError, Definition, Period};
 use crate::frame::{self, Framer, Framing};
-use crate::seam::StateDirectory;
+use crate::seam::{DiskRoot, StateDirectory};
 use crate::telemetry::Gauges;
 use find::Finder;
 use glob::Pattern;
@@ -220,7 +220,22 @@ impl Tail {
         })
     }
 
-    fn open_store(&self) -> Result<Option<Store>, SourceError> {
+    /// A wrong name fails before anything is read.
+    fn look_up_named(&self) -> Result<(), SourceError> {
+        for path in &self.named {
+            std::fs::metadata(path).map_err(|error| {
+                let (name, path) = (&self.settings.name, path.display());
+                SourceError::Failed(format!("{name}: {path}: cannot open: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The positions, by what opens or reads them.
+    fn store(
+        &self,
+        open: impl FnOnce(Box<dyn DiskRoot>) -> Result<Store, store::StoreError>,
+    ) -> Result<Option<Store>, SourceError> {
         let Some(state) = &self.state else {
             return Ok(None);
         };
@@ -233,7 +248,7 @@ impl Tail {
         };
         let root = state.part(&part);
         let root = root.map_err(|error| failed(&error, "; can tflog write to its `state`?"))?;
-        let store = Store::open(root).map_err(|error| match &error {
+        let store = open(root).map_err(|error| match &error {
             store::StoreError::Newer { .. } => failed(
                 &error,
                 "; run that one, or remove the directory to read all files anew",
@@ -282,16 +297,15 @@ impl Source for Tail {
 
     fn open(&mut self) -> SourceFuture<'_> {
         Box::pin(async {
-            for path in &self.named {
-                // A wrong name fails before anything is read.
-                std::fs::metadata(path).map_err(|error| {
-                    let (name, path) = (&self.settings.name, path.display());
-                    SourceError::Failed(format!("{name}: {path}: cannot open: {error}"))
-                })?;
-            }
-            self.store = self.open_store()?;
+            self.look_up_named()?;
+            self.store = self.store(Store::open)?;
             Ok(())
         })
+    }
+
+    fn could_open(&self) -> Result<(), SourceError> {
+        self.look_up_named()?;
+        self.store(Store::read).map(drop)
     }
 
     fn run(self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static> {

@@ -119,6 +119,13 @@ pub(super) struct Store {
 impl Store {
     /// Opens what `root` keeps, or begins anew.
     pub(super) fn open(root: Box<dyn DiskRoot>) -> Result<Store, StoreError> {
+        let mut store = Store::read(root)?;
+        store.begin()?;
+        Ok(store)
+    }
+
+    /// Reads what another writes, and changes nothing.
+    pub(super) fn read(root: Box<dyn DiskRoot>) -> Result<Store, StoreError> {
         let mut store = Store {
             root,
             journal: None,
@@ -140,7 +147,6 @@ impl Store {
                 store.is_new = false;
             }
         }
-        store.begin()?;
         Ok(store)
     }
 
