@@ -71,7 +71,7 @@ pub(super) async fn now_and_then(
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 impl Neighbour {

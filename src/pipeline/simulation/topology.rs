@@ -91,6 +91,9 @@ pub(super) struct Topology {
     pub(super) grace: Duration,
 }
 
+/// What is put in the place of real sources and sinks.
+type Given = (Vec<Box<dyn Source>>, Vec<Box<dyn Sink>>);
+
 impl Topology {
     pub(super) fn new(dice: &Dice) -> Topology {
         let mains = dice.between(1, 4) as usize;
@@ -151,7 +154,7 @@ impl Topology {
         &self,
         config: &Config,
         world: &World,
-        (sources, sinks): (Vec<Box<dyn Source>>, Vec<Box<dyn Sink>>),
+        (sources, sinks): Given,
         seed: Seed,
     ) -> Plan {
         let names = self.sources.iter().map(|source| source.name.clone());
