@@ -2,17 +2,16 @@
 //! there again at once after a kill and after a stop, delivered whole when the
 //! far end is there, in bounded memory all along.
 //!
-//! `TFLOG_BACKLOG_GIB` is how large it is (1); `TFLOG_BACKLOG_PROGRAM` another
-//! tflog to run, as a release build, whose times say something.
+//! `TFLOG_BACKLOG_GIB` is how large it is (1).
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Running, connect, free_address, get, metric, wait_at_most, wait_for};
+use crate::harness::{Running, connect, free_address, get, metric, tflog, wait_at_most, wait_for};
 use crate::producers::post;
 use crate::setting;
 
@@ -119,15 +118,9 @@ impl Setup<'_> {
 
     /// tflog, once it is ready for events, and how long that took.
     fn start(&self) -> (Running, Duration) {
-        let program = std::env::var_os("TFLOG_BACKLOG_PROGRAM");
-        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_tflog").into());
-        let mut command = Command::new(program);
-        command
-            .arg("-c")
-            .arg(self.dir.join("tflog.yaml"))
-            .env_clear()
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let config = self.dir.join("tflog.yaml");
+        let mut command = tflog(&["-c", config.to_str().unwrap()]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let start = Instant::now();
         let running = Running::start(&mut command);
         wait_for("a listener", || TcpStream::connect(self.http).ok());
@@ -148,7 +141,7 @@ impl Setup<'_> {
 /// limit.
 fn held(running: &Running, idle: u64, when: &str) {
     let more = running.peak_bytes().saturating_sub(idle);
-    println!("{when}: {} MiB over idle at most", more >> 20);
+    println!("backlog, {when}: {} MiB over idle at most", more >> 20);
     assert!(more < MEMORY_BYTES_MAX, "{when}: {more} bytes over idle");
 }
 
@@ -169,27 +162,33 @@ fn a_large_backlog_costs_neither_memory_nor_time_to_start() {
     setup.write(far, gib);
     let (running, ready) = setup.start();
     let idle = running.memory_bytes();
-    println!("nothing waits: ready in {ready:.2?}, {} MiB", idle >> 20);
+    println!("no backlog: ready in {ready:.2?}, {} MiB", idle >> 20);
     let rate = |took: Duration| (gib << 30) as f64 / took.as_secs_f64() / 1e6;
     let start = Instant::now();
     fill(own, lines);
     let took = start.elapsed();
-    println!("{gib} GiB taken in {took:.1?}: {:.0} MB/s", rate(took));
+    println!(
+        "backlog of {gib} GiB taken in {took:.1?}: {:.0} MB/s",
+        rate(took)
+    );
     held(&running, idle, "taking it");
     running.signal("KILL");
     drop(running);
     let (running, ready) = setup.start();
-    println!("ready in {ready:.2?} after a kill");
+    println!("with the backlog, ready in {ready:.2?} after a kill");
     assert_eq!(setup.waiting(), lines, "all of it waits");
     running.signal("TERM");
     let (status, _) = running.finish();
     assert_eq!(status.code(), Some(0));
     let (running, ready) = setup.start();
-    println!("ready in {ready:.2?} after a stop");
+    println!("with the backlog, ready in {ready:.2?} after a stop");
     assert_eq!(setup.waiting(), lines, "all of it waits");
     held(&running, idle, "holding it");
     let took = drain(&TcpListener::bind(far).unwrap(), lines);
-    println!("{gib} GiB drained in {took:.1?}: {:.0} MB/s", rate(took));
+    println!(
+        "backlog of {gib} GiB drained in {took:.1?}: {:.0} MB/s",
+        rate(took)
+    );
     wait_at_most(PATIENCE, "an empty buffer", || {
         (setup.waiting() == 0).then_some(())
     });
