@@ -66,27 +66,41 @@ pub trait Parser: Send {
 
     /// Reads every line of a batch; `out` is freshly reset for `ends.len()`
     /// rows. Rows that fail are read by `fallback`, which takes any line.
-    ///
-    /// Each parser has its own copy of this loop, so that only the call of
-    /// `parse` itself goes through a table.
     fn parse(&mut self, text: &[u8], ends: &[u32], out: &mut Columns, fallback: &mut dyn Parser) {
-        let mut start = 0;
-        for (row, &end) in ends.iter().enumerate() {
-            let line = trim_terminator(text, start..end as usize);
-            start = end as usize;
-            let first = if out.joined() {
-                first_line(text, &line)
-            } else {
-                line.clone()
-            };
-            if !self.parse_line(text, first.clone(), row, out) {
-                out.set_failed(row);
-                fallback.parse_line(text, line, row, out);
-            } else if first.end < line.end {
-                fallback.further_lines(text, first, line.end, row, out);
+        let mut row = 0;
+        loop {
+            row = self.parse_rows(text, ends, row..ends.len(), out, fallback);
+            if row == ends.len() {
+                return;
             }
+            out.set_failed(row);
+            fallback.parse_line(text, line_of(text, ends, row), row, out);
             out.end_row();
+            row += 1;
         }
+    }
+
+    /// Reads rows from the first of `rows` on, as long as they have this format:
+    /// the first that does not, or the end of `rows`. What follows the first
+    /// line of an event is for `fallback`.
+    ///
+    /// Each parser has its own copy of this loop, so that only its call goes
+    /// through a table.
+    fn parse_rows(
+        &mut self,
+        text: &[u8],
+        ends: &[u32],
+        rows: Range<usize>,
+        out: &mut Columns,
+        fallback: &mut dyn Parser,
+    ) -> usize {
+        for row in rows.clone() {
+            let read = |line, out: &mut Columns| self.parse_line(text, line, row, out);
+            if !parse_row(text, ends, row, out, fallback, read) {
+                return row;
+            }
+        }
+        rows.end
     }
 
     /// Takes what follows the first line of an event, up to `end`, into a row
@@ -100,6 +114,40 @@ pub trait Parser: Send {
         _out: &mut Columns,
     ) {
     }
+}
+
+/// Reads one row by `read`, which is asked for the first line of the event;
+/// whether it could.
+#[inline]
+fn parse_row(
+    text: &[u8],
+    ends: &[u32],
+    row: usize,
+    out: &mut Columns,
+    fallback: &mut dyn Parser,
+    read: impl FnOnce(Range<usize>, &mut Columns) -> bool,
+) -> bool {
+    let line = line_of(text, ends, row);
+    let first = if out.joined() {
+        first_line(text, &line)
+    } else {
+        line.clone()
+    };
+    if !read(first.clone(), out) {
+        return false;
+    }
+    if first.end < line.end {
+        fallback.further_lines(text, first, line.end, row, out);
+    }
+    out.end_row();
+    true
+}
+
+/// A row without its terminator.
+#[inline]
+fn line_of(text: &[u8], ends: &[u32], row: usize) -> Range<usize> {
+    let start = row.checked_sub(1).map_or(0, |before| ends[before] as usize);
+    trim_terminator(text, start..ends[row] as usize)
 }
 
 /// The first line of an event of several, which is what formats are about; all

@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-use super::super::Parser;
 use super::super::pairs::Pairs;
 use super::super::pattern::Pattern;
 use super::super::syslog::Syslog;
 use super::super::text::Text;
+use super::super::{Parser, line_of};
 use super::bytes::{AsciiSet, ByteSet};
 use crate::event::Columns;
 
@@ -74,14 +74,34 @@ impl Candidate {
     ) -> bool {
         match self {
             Candidate::Json(parser) => {
-                // Other lines must not disturb what it learns of its own.
-                let first = text[line.clone()].iter().find(|b| !b.is_ascii_whitespace());
-                first == Some(&b'{') && parser.parse_line(text, line, row, out)
+                may_be_object(&text[line.clone()]) && parser.parse_line(text, line, row, out)
             }
             Candidate::Pattern(parser) => parser.parse_line(text, line, row, out),
             Candidate::Syslog(parser) => parser.parse_line(text, line, row, out),
             Candidate::Pairs(parser) => parser.parse_line(text, line, row, out),
             Candidate::Text(parser) => parser.parse_line(text, line, row, out),
+        }
+    }
+
+    /// Reads rows as long as they have this format, as [`Parser::parse_rows`] does.
+    pub(super) fn parse_rows(
+        &mut self,
+        text: &[u8],
+        ends: &[u32],
+        rows: Range<usize>,
+        out: &mut Columns,
+        fallback: &mut dyn Parser,
+    ) -> usize {
+        match self {
+            Candidate::Json(parser) => {
+                let other = |row: &usize| !may_be_object(&text[line_of(text, ends, *row)]);
+                let end = rows.clone().find(other).unwrap_or(rows.end);
+                parser.parse_rows(text, ends, rows.start..end, out, fallback)
+            }
+            Candidate::Pattern(parser) => parser.parse_rows(text, ends, rows, out, fallback),
+            Candidate::Syslog(parser) => parser.parse_rows(text, ends, rows, out, fallback),
+            Candidate::Pairs(parser) => parser.parse_rows(text, ends, rows, out, fallback),
+            Candidate::Text(parser) => parser.parse_rows(text, ends, rows, out, fallback),
         }
     }
 
@@ -118,4 +138,11 @@ impl Candidate {
             Candidate::Pairs(_) | Candidate::Text(_) => ByteSet::where_(|_| true),
         }
     }
+}
+
+/// Whether a line begins as an object of JSON does. Other lines must not disturb
+/// what its parser learns of its own.
+#[inline]
+pub(super) fn may_be_object(line: &[u8]) -> bool {
+    line.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
 }

@@ -10,22 +10,27 @@
 //!
 //! Of the others only those are tried whose lines begin with the line's first
 //! byte and have in them what the line has, and those that begin with a time share
-//! its reading. Plain text takes any line, so it can never be sure: after a long
-//! run of it the other formats, but for JSON, are tried on some lines only, the
-//! longer the fewer, and on those that begin differently.
+//! its reading. On plain text they are tried on some lines only (see [`runs`]),
+//! but for JSON, which one byte tells.
+//!
+//! Rows that need no look at other formats are left to the loop of the one that
+//! reads them, so that a stream of one format costs what naming it would.
 
 mod bytes;
 mod candidate;
+mod runs;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Parser;
+use super::{Parser, line_of, parse_row};
 use crate::event::batch::trim_terminator;
 use crate::event::time::Layout;
 use crate::event::{Columns, Defs, Needs, Timestamp};
 pub(super) use bytes::{AsciiSet, ByteSet};
+use candidate::may_be_object;
 pub(super) use candidate::{Candidate, Stock};
+use runs::{Kind, Runs};
 
 /// How many lines decide: enough that one odd line does not.
 const SAMPLE_LINES: usize = 16;
@@ -36,14 +41,6 @@ const MISS: u32 = 4;
 /// the same: interleaved formats are not decided again and again.
 const MISSES_MIN: u32 = 64;
 const MISSES_MAX: u32 = 1 << 16;
-/// After so many lines in a row that only plain text took, …
-const TEXT_RUN: u64 = 256;
-/// … the other formats are tried on one line in so many, …
-const TEXT_SAMPLE: u64 = 32;
-/// … and after so many on one in so many.
-const TEXT_LONG_RUN: u64 = 4096;
-const TEXT_LONG_SAMPLE: u64 = 256;
-
 /// What a line must look like for a candidate to be worth a try.
 struct Gate {
     /// The bytes that it can begin with.
@@ -93,6 +90,8 @@ pub(super) struct Detect {
     seen_behind: Option<(usize, AsciiSet)>,
     /// The candidates that are tried on every line that is not the stream's format.
     always: Box<[usize]>,
+    /// Plain text, if it is among them.
+    text: Option<usize>,
     /// The stream's format.
     chosen: Option<usize>,
     /// What read the last line that was not the stream's format.
@@ -106,9 +105,7 @@ pub(super) struct Detect {
     misses: u32,
     misses_limit: u32,
     /// Lines in a row that only plain text took.
-    text_run: u64,
-    /// What kind of byte the last of them began with.
-    text_first: u8,
+    runs: Runs,
     observed: Timestamp,
 }
 
@@ -132,7 +129,9 @@ impl Detect {
         let lead_of = lead_of.collect();
         let any_line = |c: &Candidate| matches!(c, Candidate::Json(_) | Candidate::Text(_));
         let all = candidates.iter().enumerate();
+        let is_text = |c: &Candidate| matches!(c, Candidate::Text(_));
         Detect {
+            text: candidates.iter().position(is_text),
             always: all.filter(|(_, c)| any_line(c)).map(|(i, _)| i).collect(),
             gates: candidates.iter().map(Gate::of).collect(),
             seen: AsciiSet::default(),
@@ -149,8 +148,7 @@ impl Detect {
             sampled: 0,
             misses: 0,
             misses_limit: MISSES_MIN,
-            text_run: 0,
-            text_first: 0,
+            runs: Runs::NONE,
             observed: Timestamp(0),
         }
     }
@@ -222,7 +220,7 @@ impl Detect {
         row: usize,
         out: &mut Columns,
     ) -> bool {
-        let first = text[line.clone()].first().copied().unwrap_or(b'\n');
+        let first = first_of(&text[line.clone()]);
         // Most lines of other formats fail here, before anything is read.
         let gate = &self.gates[i];
         gate.firsts.contains(first)
@@ -259,9 +257,46 @@ impl Detect {
         true
     }
 
-    /// Reads a line that is not the stream's format. Not inlined, so that the
-    /// loop over those that are is short.
-    #[inline(never)]
+    /// Reads rows that need no look at other formats, up to the first that does.
+    fn parse_run(
+        &mut self,
+        text: &[u8],
+        ends: &[u32],
+        rows: Range<usize>,
+        out: &mut Columns,
+        fallback: &mut dyn Parser,
+    ) -> usize {
+        let (start, mut end) = (rows.start, rows.end);
+        let Some(taker) = self.chosen.or(self.text) else {
+            return start;
+        };
+        if self.chosen.is_none() {
+            end = self.text_rows(text, ends, rows);
+        }
+        let read = self.candidates[taker].parse_rows(text, ends, start..end, out, fallback);
+        if read > start {
+            self.last = Some(taker);
+            self.misses = self.misses.saturating_sub((read - start) as u32);
+        }
+        read
+    }
+
+    /// Counts the rows that are taken for plain text, up to the first on which
+    /// other formats are to be tried.
+    fn text_rows(&mut self, text: &[u8], ends: &[u32], rows: Range<usize>) -> usize {
+        let is_other = |row: &usize| {
+            let line = &text[line_of(text, ends, *row)];
+            let kind = Kind::of(first_of(line));
+            let other = self.runs.is_due(kind) || may_be_object(line);
+            if !other {
+                self.runs.add(kind);
+            }
+            other
+        };
+        rows.clone().find(is_other).unwrap_or(rows.end)
+    }
+
+    /// Reads a line that is not the stream's format.
     fn read_other(
         &mut self,
         text: &[u8],
@@ -269,16 +304,10 @@ impl Detect {
         row: usize,
         out: &mut Columns,
     ) -> bool {
-        let first = text[line.clone()].first().copied().unwrap_or(b'\n');
-        let kind = kind_of(first);
-        let one_in = match self.text_run {
-            ..TEXT_RUN => 1,
-            TEXT_RUN..TEXT_LONG_RUN => TEXT_SAMPLE,
-            TEXT_LONG_RUN.. => TEXT_LONG_SAMPLE,
-        };
-        let sampled = self.text_run.is_multiple_of(one_in) || kind != self.text_first;
+        let first = first_of(&text[line.clone()]);
+        let kind = Kind::of(first);
         let chosen = self.chosen;
-        let taker = if sampled {
+        let taker = if self.runs.is_due(kind) {
             self.look(&text[line.clone()]);
             let mut candidates = self.second.into_iter().chain(0..self.candidates.len());
             candidates.find(|&i| Some(i) != chosen && self.reads(i, text, line, row, out))
@@ -298,17 +327,16 @@ impl Detect {
     }
 
     /// Notes that candidate `i`, which is not the stream's format, took a line.
-    fn took(&mut self, i: usize, kind: u8) {
+    fn took(&mut self, i: usize, kind: Kind) {
         self.last = Some(i);
         if let Candidate::Text(_) = self.candidates[i] {
-            self.text_run += 1;
-            self.text_first = kind;
+            self.runs.add(kind);
             // Lines of plain text are in streams of every format.
             if self.chosen.is_none() {
                 return;
             }
         } else {
-            self.text_run = 0;
+            self.runs.end(kind);
             self.second = Some(i);
         }
         self.misses += MISS;
@@ -320,14 +348,10 @@ impl Detect {
     }
 }
 
-/// What kind of byte a line begins with: digits and letters are alike among
-/// themselves.
-fn kind_of(first: u8) -> u8 {
-    match first {
-        b'0'..=b'9' => b'0',
-        b'a'..=b'z' | b'A'..=b'Z' => b'a',
-        other => other,
-    }
+/// The byte that a line begins with; an empty one has its end.
+#[inline]
+fn first_of(line: &[u8]) -> u8 {
+    line.first().copied().unwrap_or(b'\n')
 }
 
 impl Parser for Detect {
@@ -352,7 +376,6 @@ impl Parser for Detect {
         None
     }
 
-    #[inline]
     fn parse_line(
         &mut self,
         text: &[u8],
@@ -365,9 +388,30 @@ impl Parser for Detect {
         {
             self.last = self.chosen;
             self.misses = self.misses.saturating_sub(1);
-            self.text_run = 0;
             return true;
         }
         self.read_other(text, &line, row, out)
+    }
+
+    fn parse_rows(
+        &mut self,
+        text: &[u8],
+        ends: &[u32],
+        rows: Range<usize>,
+        out: &mut Columns,
+        fallback: &mut dyn Parser,
+    ) -> usize {
+        let mut row = rows.start;
+        loop {
+            row = self.parse_run(text, ends, row..rows.end, out, fallback);
+            if row == rows.end {
+                return row;
+            }
+            let read = |line, out: &mut Columns| self.read_other(text, &line, row, out);
+            if !parse_row(text, ends, row, out, fallback, read) {
+                return row;
+            }
+            row += 1;
+        }
     }
 }

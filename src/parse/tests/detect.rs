@@ -62,3 +62,21 @@ fn a_stream_that_changes_its_format_is_decided_anew() {
         assert!(found[many..].iter().all(|f| *f == "python"));
     }
 }
+
+#[test]
+fn another_format_is_noticed_after_much_plain_text() {
+    let plain = "2026-11-23 13:32:42 worker is done\n\tall of it\n";
+    let python = "2026-11-23 13:32:42,123 - app - INFO - up\n";
+    let klog = "W1123 13:32:42.000100    1234 pod.go:42] evicted\n";
+    let text = [plain.repeat(6000), klog.repeat(2), python.repeat(1100)].concat();
+    let columns = read("auto", &all_fields(), text.as_bytes());
+    let has = |row, field: &str| {
+        fields(&columns, text.as_bytes(), row)
+            .iter()
+            .any(|f| f == field)
+    };
+    // What begins differently is tried at once; what begins alike in a while.
+    assert!((12_000..12_002).all(|row| has(row, "level='W'") && !has(row, "prefix='W'")));
+    assert!((13_050..13_102).all(|row| has(row, "logger='app'")));
+    assert!((0..12_000).all(|row| !has(row, "logger='app'")));
+}
