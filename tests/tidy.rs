@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The modules that may have unsafe code: unaligned loads of 16 bytes, one call
 /// of librdkafka, and descriptors that were passed to the process.
 const UNSAFE: [&str; 3] = [
-    "src/parse/json/simd.rs",
+    "src/event/simd.rs",
     "src/sink/kafka/enqueue.rs",
     "src/seam/descriptors.rs",
 ];

@@ -1,5 +1,7 @@
 //! JSON string escapes, both ways (RFC 8259 §7).
 
+use super::simd::Chunk;
+
 /// Undoes JSON's backslash escapes. The input is the inside of a string that
 /// a validating scanner accepted; anything else comes out as well as it can:
 /// an unknown escape is kept, a lone surrogate becomes U+FFFD.
@@ -96,22 +98,20 @@ fn hex(bytes: &[u8], digits: usize) -> Option<u32> {
 }
 
 /// Bytes that are looked at together.
-pub const BLOCK: usize = 16;
+pub const BLOCK: usize = Chunk::LEN;
 
 /// Whether none of the bytes needs an escape in JSON, nor a look at its UTF-8.
 #[inline]
 #[must_use]
 pub fn is_clean(block: &[u8; BLOCK]) -> bool {
-    let [low, high] = words(block);
-    unclean(low) | unclean(high) == 0
+    is_clean_up_to(block, BLOCK)
 }
 
 /// As [`is_clean`] for the first `len` bytes of a block.
 #[inline]
 #[must_use]
 pub fn is_clean_up_to(block: &[u8; BLOCK], len: usize) -> bool {
-    let [low, high] = words(block);
-    (unclean(low) & first_bytes(len)) | (unclean(high) & first_bytes(len.saturating_sub(8))) == 0
+    Chunk::new(block).string_stops() & ((1 << len) - 1) == 0
 }
 
 /// As [`is_clean`] for a value of any length.
@@ -121,48 +121,6 @@ pub fn all_clean(value: &[u8]) -> bool {
     let mut last = [b' '; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
     blocks.iter().all(is_clean) && is_clean(&last)
-}
-
-#[inline]
-fn words(block: &[u8; BLOCK]) -> [u64; 2] {
-    let (words, _) = block.as_chunks::<8>();
-    [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
-}
-
-/// Nonzero if a byte of the word needs an escape or is not ASCII; see [`borrows`].
-#[inline]
-fn unclean(word: u64) -> u64 {
-    (borrows(word) | word) & HIGH_BITS
-}
-
-/// The high bit of the first byte that needs an escape, zeros below it.
-#[inline]
-fn escaped(word: u64) -> u64 {
-    borrows(word) & !word & HIGH_BITS
-}
-
-const ONES: u64 = u64::MAX / 255;
-const HIGH_BITS: u64 = ONES * 0x80;
-
-/// Has the high bit set of ASCII bytes that are control characters, `"` or
-/// `\`: subtractions of whole words borrow there. (The compiler makes poor
-/// vectors of byte loops once they are inlined.) Above the first such byte bits
-/// may be set for no reason, which the borrow has carried.
-#[inline]
-fn borrows(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * 0x20);
-    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    control | quote | backslash
-}
-
-/// The bits of the first `len` bytes of a little-endian word.
-#[inline]
-fn first_bytes(len: usize) -> u64 {
-    match len {
-        0..8 => (1 << (8 * len)) - 1,
-        _ => u64::MAX,
-    }
 }
 
 /// Appends `value` as the inside of a JSON string. Invalid UTF-8 is replaced
@@ -206,15 +164,17 @@ fn escape_text(text: &[u8], out: &mut Vec<u8>) {
 
 /// Where the first byte is that needs an escape.
 fn first_escaped(text: &[u8]) -> Option<usize> {
-    let (words, rest) = text.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        let found = escaped(u64::from_le_bytes(*word));
-        if found != 0 {
-            return Some(i * 8 + found.trailing_zeros() as usize / 8);
+    let mut at = 0;
+    while at < text.len() {
+        let stops = Chunk::load(text, at).wide_string_stops();
+        if stops != 0 {
+            // Zeros stand for what lies behind the text.
+            let found = at + stops.trailing_zeros() as usize;
+            return (found < text.len()).then_some(found);
         }
+        at += BLOCK;
     }
-    let needs = |b: &u8| matches!(b, 0..0x20 | b'"' | b'\\');
-    Some(text.len() - rest.len() + rest.iter().position(needs)?)
+    None
 }
 
 #[cfg(test)]

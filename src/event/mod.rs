@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod convert;
 pub mod escape;
+pub(crate) mod simd;
 pub mod time;
 
 mod ack;

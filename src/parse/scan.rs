@@ -1,7 +1,7 @@
 //! Searches tuned for log lines, where the next delimiter is mostly a few
 //! bytes away: sixteen bytes at a time, without a call or a set-up.
 
-use super::json::simd::Chunk;
+use crate::event::simd::Chunk;
 
 /// Where the first byte of `text[from..end]` is that `question` marks.
 #[inline]

@@ -25,7 +25,6 @@ mod pick;
 mod scalar;
 mod scan;
 mod shape;
-pub(super) mod simd;
 #[cfg(test)]
 mod tests;
 

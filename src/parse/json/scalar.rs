@@ -4,8 +4,8 @@
 //! read `text[at..end]`, where `end` is the line's; they load chunks past it
 //! but never accept what reaches past it.
 
-use super::simd::Chunk;
 use crate::event::Cell;
+use crate::event::simd::Chunk;
 
 /// A number without exponent and of no more bytes than this is finite as `f64`,
 /// whose largest has 309 digits.

@@ -22,8 +22,8 @@ use std::ops::Range;
 
 use super::scalar;
 use super::scan::{self, Observer};
-use super::simd::Chunk;
 use crate::event::Cell;
+use crate::event::simd::Chunk;
 
 /// Steps in the tree: some dozens of shapes. With literals, 100 KiB.
 const NODES_MAX: usize = 1024;

@@ -141,21 +141,21 @@ fn copy_short(text: &[u8], start: usize, len: usize, to: &mut [u8]) -> bool {
 
 /// Copies a block or more; says whether nothing in it needs an escape. The last
 /// block begins in the one before it, so that none reaches behind the value.
+/// All is copied before it is judged: a branch less a block.
 #[inline]
 fn copy_long(from: &[u8], to: &mut [u8]) -> bool {
     let (from_blocks, _) = from.as_chunks::<BLOCK>();
     let (to_blocks, _) = to.as_chunks_mut::<BLOCK>();
+    let mut clean = true;
     for (from, to) in from_blocks.iter().zip(to_blocks) {
         *to = *from;
-        if !is_clean(from) {
-            return false;
-        }
+        clean &= is_clean(from);
     }
     let (Some(from), Some(to)) = (from.last_chunk(), to.last_chunk_mut::<BLOCK>()) else {
         return false;
     };
     *to = *from;
-    is_clean(from)
+    clean & is_clean(from)
 }
 
 impl Drop for Cursor<'_> {

@@ -1,9 +1,13 @@
-//! Sixteen bytes at a time: the questions that the scanner asks of a chunk.
+//! Sixteen bytes at a time: the questions that scanners and encoders ask of a
+//! chunk of text.
 //!
 //! An answer is a mask with bit `i` for byte `i`. On x86-64 every question is
 //! a few SSE2 instructions; elsewhere the compiler vectorises plain loops as
-//! well as it can. All unsafe code of the parser is here, and all it does is
+//! well as it can. All unsafe code of scanning is here, and all it does is
 //! to use instructions that the target always has, on bytes that are borrowed.
+
+// The hot loops are of small functions in other files that must not be calls.
+#![allow(clippy::inline_always)]
 
 #[cfg(not(target_arch = "x86_64"))]
 use portable::Lanes;
@@ -12,16 +16,16 @@ use sse2::Lanes;
 
 /// Sixteen bytes of the text.
 #[derive(Clone, Copy)]
-pub(in crate::parse) struct Chunk(Lanes);
+pub(crate) struct Chunk(Lanes);
 
 impl Chunk {
     /// How many bytes a chunk has.
-    pub(in crate::parse) const LEN: usize = 16;
+    pub(crate) const LEN: usize = 16;
 
     /// The bytes from `at` on; zeros stand for what lies behind the text. It
     /// may reach behind the line: whoever asks compares positions.
     #[inline(always)]
-    pub(in crate::parse) fn load(text: &[u8], at: usize) -> Chunk {
+    pub(crate) fn load(text: &[u8], at: usize) -> Chunk {
         match Lanes::load(text, at) {
             Some(lanes) => Chunk(lanes),
             None => Chunk::load_last(text, at),
@@ -38,50 +42,50 @@ impl Chunk {
 
     /// A chunk of these bytes.
     #[inline(always)]
-    pub(super) fn new(bytes: &[u8; Self::LEN]) -> Chunk {
+    pub(crate) fn new(bytes: &[u8; Self::LEN]) -> Chunk {
         Chunk(Lanes::new(bytes))
     }
 
     /// Bytes that end a run of plain ASCII in a string: quotes, backslashes,
     /// control characters and all that is not ASCII.
     #[inline(always)]
-    pub(super) fn string_stops(self) -> u32 {
+    pub(crate) fn string_stops(self) -> u32 {
         self.0.string_stops()
     }
 
     /// As [`Chunk::string_stops`], but passes over what is not ASCII.
     #[inline(always)]
-    pub(super) fn wide_string_stops(self) -> u32 {
+    pub(crate) fn wide_string_stops(self) -> u32 {
         self.0.wide_string_stops()
     }
 
     /// Bytes that are no decimal digits.
     #[inline(always)]
-    pub(in crate::parse) fn non_digits(self) -> u32 {
+    pub(crate) fn non_digits(self) -> u32 {
         self.0.non_digits()
     }
 
     /// Bytes that are `byte`.
     #[inline(always)]
-    pub(in crate::parse) fn equal(self, byte: u8) -> u32 {
+    pub(crate) fn equal(self, byte: u8) -> u32 {
         self.0.equal(byte)
     }
 
     /// Quotes and backslashes.
     #[inline(always)]
-    pub(in crate::parse) fn quotes(self) -> u32 {
+    pub(crate) fn quotes(self) -> u32 {
         self.0.quotes()
     }
 
     /// Spaces and control characters.
     #[inline(always)]
-    pub(in crate::parse) fn blanks(self) -> u32 {
+    pub(crate) fn blanks(self) -> u32 {
         self.0.blanks()
     }
 
     /// Bytes that differ from those of `other`.
     #[inline(always)]
-    pub(super) fn differences(self, other: Chunk) -> u32 {
+    pub(crate) fn differences(self, other: Chunk) -> u32 {
         self.0.differences(other.0)
     }
 }
