@@ -154,6 +154,13 @@ impl Field {
         self.tag & Self::KEYED
     }
 
+    /// Kind and definition in one number: what is written of it beside its value.
+    #[inline]
+    #[must_use]
+    pub(crate) fn tag(self) -> u32 {
+        self.tag
+    }
+
     /// The span's bytes; empty for values that stand in no span.
     #[must_use]
     pub fn bytes(self, text: &[u8]) -> &[u8] {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::grouped::Grouping;
-use super::keys::{Key, KeyTables};
+use super::keys::{KeyTables, Objects, Scattered, Table};
 use super::pick::Pick;
 use super::value::Values;
 use crate::event::{Batch, Field, FieldKind, Rows};
@@ -55,9 +55,8 @@ impl Json {
         }
         self.values.near(batch.observed);
         let mut cursor = Cursor::new(out);
-        let keys = self.tables.of(batch.columns().defs());
         let mut writer = RowWriter {
-            keys,
+            table: self.tables.of(batch.columns().defs()),
             values: &mut self.values,
             grouping: &mut self.grouping,
             pick: self.pick.as_ref(),
@@ -74,7 +73,7 @@ impl Json {
         }
         self.values.near(batch.observed);
         let mut writer = RowWriter {
-            keys: self.tables.of(batch.columns().defs()),
+            table: self.tables.of(batch.columns().defs()),
             values: &mut self.values,
             grouping: &mut self.grouping,
             pick: self.pick.as_ref(),
@@ -83,11 +82,8 @@ impl Json {
     }
 }
 
-/// Why the plain way did not work for a row.
-struct Scattered;
-
 struct RowWriter<'a> {
-    keys: &'a [Key],
+    table: &'a mut Table,
     values: &'a mut Values,
     grouping: &'a mut Grouping,
     pick: Option<&'a Pick>,
@@ -104,12 +100,29 @@ impl RowWriter<'_> {
             write_json_line(cursor, batch.line(row));
             return;
         }
+        let (text, fields) = (batch.text(), columns.fields(row));
+        if let Some(shape) = self.table.shapes.find(fields) {
+            shape.write(cursor, text, fields, self.values);
+        } else {
+            self.write_afresh(cursor, batch, row);
+        }
+        if !batch.truncated().is_empty() && batch.truncated().binary_search(&(row as u32)).is_ok() {
+            cursor.bytes(b",\"truncated\":true");
+        }
+        cursor.bytes(b"}\n");
+    }
+
+    /// Writes a row whose shape is not known, up to the end of its object.
+    fn write_afresh(&mut self, cursor: &mut Cursor, batch: &Batch, row: usize) {
+        let columns = batch.columns();
+        let (text, fields) = (batch.text(), columns.fields(row));
         let start = cursor.position();
-        let fields = columns.fields(row);
-        if self.write_fields(cursor, batch.text(), fields).is_err() {
+        if self.write_fields(cursor, text, fields).is_ok() {
+            self.table.learn(fields);
+        } else {
             cursor.rewind(start);
             self.grouping
-                .write(cursor, batch.text(), fields, columns.defs(), self.values);
+                .write(cursor, text, fields, columns.defs(), self.values);
         }
         if cursor.position() == start {
             cursor.append(|out| {
@@ -118,12 +131,8 @@ impl RowWriter<'_> {
                 out.push(b'"');
             });
         }
-        if !batch.truncated().is_empty() && batch.truncated().binary_search(&(row as u32)).is_ok() {
-            cursor.bytes(b",\"truncated\":true");
-        }
         // Every key is written with the comma before it.
         cursor.patch(start, b'{');
-        cursor.bytes(b"}\n");
     }
 
     /// Writes the fields as they come, each key with a comma before it. Fails
@@ -153,12 +162,10 @@ impl RowWriter<'_> {
                 self.write_free_key(cursor, text, name);
                 None
             } else {
-                let Some(key) = self.keys.get(field.def() as usize) else {
+                let Some(key) = self.table.keys.get(field.def() as usize) else {
                     continue;
                 };
-                let first = key.parent != objects.parent && objects.enter(cursor, key)?;
-                let piece = if first { &key.first } else { &key.next };
-                piece.write(cursor);
+                objects.write_key(cursor, key)?;
                 key.layout.as_ref()
             };
             self.values.write(cursor, text, field, layout);
@@ -173,49 +180,6 @@ impl RowWriter<'_> {
             self.values.string(name.bytes(text), name.kind(), out);
             out.extend_from_slice(b"\":");
         });
-    }
-}
-
-/// Which object fields are being written to: the row's or one in it.
-struct Objects {
-    /// As in [`Key::parent`]; `u32::MAX` is no definition's.
-    parent: u32,
-    inside: bool,
-    /// The objects that have been written, by parent.
-    opened: u64,
-}
-
-impl Default for Objects {
-    fn default() -> Objects {
-        Objects {
-            parent: u32::MAX,
-            inside: false,
-            opened: 0,
-        }
-    }
-}
-
-impl Objects {
-    /// Goes on in the object of `key`; says whether it begins with this key.
-    fn enter(&mut self, cursor: &mut Cursor, key: &Key) -> Result<bool, Scattered> {
-        self.leave(cursor);
-        (self.parent, self.inside) = (key.parent, key.depth > 0);
-        if self.inside {
-            let bit = 1u64.checked_shl(key.parent).ok_or(Scattered)?;
-            if key.depth > 1 || self.opened & bit != 0 {
-                return Err(Scattered);
-            }
-            self.opened |= bit;
-        }
-        Ok(self.inside)
-    }
-
-    /// Goes back to the row's object.
-    fn leave(&mut self, cursor: &mut Cursor) {
-        if self.inside {
-            cursor.bytes(b"}");
-            (self.parent, self.inside) = (u32::MAX, false);
-        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::cursor::{Cursor, KEY_BLOCK};
+use super::shape::Shapes;
 use crate::event::time::Layout;
-use crate::event::{Defs, FieldDef};
+use crate::event::{Defs, Field, FieldDef};
 
 /// One definition's key.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    fn new(text: Vec<u8>) -> Piece {
+    pub(super) fn new(text: Vec<u8>) -> Piece {
         let mut block = [0; KEY_BLOCK];
         if let Some(room) = block.get_mut(..text.len()) {
             room.copy_from_slice(&text);
@@ -63,8 +64,20 @@ impl Piece {
     )]
     #[inline(always)]
     pub(super) fn write(&self, cursor: &mut Cursor) {
+        cursor.reserve(self.room());
+        self.write_reserved(cursor);
+    }
+
+    /// What must be reserved for it.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.len.max(KEY_BLOCK)
+    }
+
+    /// Writes it. Its [`Piece::room`] must have been reserved.
+    #[inline]
+    pub(super) fn write_reserved(&self, cursor: &mut Cursor) {
         if self.len <= KEY_BLOCK {
-            cursor.reserve(KEY_BLOCK);
             cursor.key(&self.block, self.len);
         } else {
             cursor.bytes(&self.long);
@@ -77,29 +90,101 @@ pub(super) fn part_key(part: &str) -> Vec<u8> {
     format!(",{}:", serde_json::Value::from(part)).into_bytes()
 }
 
-/// The keys of every set of definitions seen; one set a source.
+/// Why fields cannot be written as they come: those of one object do not stand
+/// together, or lie deeper.
+pub(super) struct Scattered;
+
+/// Which object fields are being written to: the row's or one in it.
+pub(super) struct Objects {
+    /// As in [`Key::parent`]; `u32::MAX` is no definition's.
+    parent: u32,
+    inside: bool,
+    /// The objects that have been written, by parent.
+    opened: u64,
+}
+
+impl Default for Objects {
+    fn default() -> Objects {
+        Objects {
+            parent: u32::MAX,
+            inside: false,
+            opened: 0,
+        }
+    }
+}
+
+impl Objects {
+    /// Writes a key with what ends and begins objects before it.
+    #[inline]
+    pub(super) fn write_key(&mut self, cursor: &mut Cursor, key: &Key) -> Result<(), Scattered> {
+        let first = key.parent != self.parent && self.enter(cursor, key)?;
+        let piece = if first { &key.first } else { &key.next };
+        piece.write(cursor);
+        Ok(())
+    }
+
+    /// Goes on in the object of `key`; says whether it begins with this key.
+    fn enter(&mut self, cursor: &mut Cursor, key: &Key) -> Result<bool, Scattered> {
+        self.leave(cursor);
+        (self.parent, self.inside) = (key.parent, key.depth > 0);
+        if self.inside {
+            let bit = 1u64.checked_shl(key.parent).ok_or(Scattered)?;
+            if key.depth > 1 || self.opened & bit != 0 {
+                return Err(Scattered);
+            }
+            self.opened |= bit;
+        }
+        Ok(self.inside)
+    }
+
+    /// Goes back to the row's object.
+    pub(super) fn leave(&mut self, cursor: &mut Cursor) {
+        if self.inside {
+            cursor.bytes(b"}");
+            (self.parent, self.inside) = (u32::MAX, false);
+        }
+    }
+}
+
+/// What is known of one set of definitions.
+#[derive(Clone)]
+pub(super) struct Table {
+    defs: Arc<Defs>,
+    /// By definition index.
+    pub(super) keys: Box<[Key]>,
+    pub(super) shapes: Shapes,
+}
+
+impl Table {
+    /// Remembers the shape of a row with these fields, if it has one.
+    pub(super) fn learn(&mut self, fields: &[Field]) {
+        self.shapes.learn(fields, &self.keys);
+    }
+}
+
+/// The tables of every set of definitions seen; one set a source.
 #[derive(Clone, Default)]
-pub(super) struct KeyTables(Vec<(Arc<Defs>, Box<[Key]>)>);
+pub(super) struct KeyTables(Vec<Table>);
 
 impl KeyTables {
     /// Sets kept at most; more than a config has sources of different formats.
     const KEEP_MAX: usize = 64;
 
-    /// The keys of `defs`, by definition index.
-    pub(super) fn of(&mut self, defs: &Arc<Defs>) -> &[Key] {
-        let found = self
-            .0
-            .iter()
-            .position(|(known, _)| Arc::ptr_eq(known, defs));
+    /// The table of `defs`.
+    pub(super) fn of(&mut self, defs: &Arc<Defs>) -> &mut Table {
+        let found = self.0.iter().position(|t| Arc::ptr_eq(&t.defs, defs));
         let at = found.unwrap_or_else(|| {
             if self.0.len() == Self::KEEP_MAX {
                 self.0.remove(0);
             }
-            self.0
-                .push((defs.clone(), defs.all().iter().map(Key::new).collect()));
+            self.0.push(Table {
+                defs: defs.clone(),
+                keys: defs.all().iter().map(Key::new).collect(),
+                shapes: Shapes::default(),
+            });
             self.0.len() - 1
         });
-        &self.0[at].1
+        &mut self.0[at]
     }
 }
 

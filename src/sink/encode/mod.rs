@@ -14,6 +14,7 @@ mod json;
 mod keys;
 mod logfmt;
 mod pick;
+mod shape;
 mod value;
 mod walk;
 

@@ -118,6 +118,35 @@ fn fields_of_one_object_are_brought_together() {
     }
 }
 
+/// Keys that are longer than what is copied at once, at every distance from the
+/// end of the room that there is.
+#[test]
+fn long_keys_have_room() {
+    let (mut json, needs) = encoder("json");
+    let mut defs = Defs::default();
+    let name = |i: usize| format!("{}{i}", "n".repeat(40 + 13 * i));
+    let ids: Vec<_> = (0..5).map(|i| defs.add(&name(i), None, None)).collect();
+    let (rows, value) = (500, "v".repeat(60));
+    let mut chunk = Box::new(Chunk::default());
+    chunk.text = (value.clone() + "\n").repeat(rows).into_bytes();
+    chunk.ends = (1..=rows as u32).map(|row| row * 61).collect();
+    let all = part(of_chunk(chunk, &needs, defs, |_, columns| {
+        for row in 0..rows {
+            for &id in &ids {
+                columns.push_field(Field::new(id, FieldKind::Text, 0, row % 60));
+            }
+            columns.end_row();
+        }
+    }));
+    let line = |row: usize| {
+        let member = |i| format!(r#""{}":"{}""#, name(i), &value[..row % 60]);
+        let members: Vec<_> = (0..5).map(member).collect();
+        format!("{{{}}}\n", members.join(","))
+    };
+    let lines: String = (0..rows).map(line).collect();
+    assert_eq!(encode(&mut json, &all), lines);
+}
+
 #[test]
 fn json_rows_leave_as_they_came_and_others_as_message() {
     let (mut json, needs) = encoder("json");

@@ -20,7 +20,7 @@ pub(super) struct Values {
 
 impl Values {
     /// Room beyond the span: quotes and the block that is written over.
-    const ROOM: usize = BLOCK + 2;
+    pub(super) const ROOM: usize = BLOCK + 2;
 
     /// Sets the time that times without a year are near to: the batch's.
     pub(super) fn near(&mut self, reference: Timestamp) {
@@ -63,6 +63,21 @@ impl Values {
         } else {
             self.unclean_text(cursor, &text[start..start + len]);
         }
+    }
+
+    /// Writes the inside of text whose quotes are written elsewhere. Room for it
+    /// and [`Values::ROOM`] must have been reserved.
+    #[inline]
+    pub(super) fn inside(&mut self, cursor: &mut Cursor, text: &[u8], field: Field) {
+        if !cursor.clean(text, field.start as usize, field.len as usize) {
+            self.unclean_inside(cursor, field.bytes(text));
+        }
+    }
+
+    /// Kept out of the way of what is inlined.
+    #[inline(never)]
+    fn unclean_inside(&mut self, cursor: &mut Cursor, value: &[u8]) {
+        cursor.append(|out| self.replaced += u64::from(escape_json(value, out)));
     }
 
     /// Kept out of the way of what is inlined.
