@@ -67,14 +67,26 @@ impl Tally {
     }
 }
 
+/// How soon the end of a batch is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Haste {
+    /// A load may wait until it is full: what it is of is safe, or nobody asks.
+    None,
+    /// It may wait as long as nobody sees: its source goes on meanwhile, and only
+    /// the position waits from which it would read again.
+    Some,
+    /// Somebody stands and waits.
+    All,
+}
+
 /// Hears of a batch's end.
 pub trait Settled: Send + Sync + std::fmt::Debug {
     /// Called once, by whichever thread settles last.
     fn settled(&self, tally: Tally);
 
-    /// Whether it can wait for a load to fill: what it waits for is safe.
-    fn is_patient(&self) -> bool {
-        false
+    /// How soon it wants to hear.
+    fn haste(&self) -> Haste {
+        Haste::All
     }
 }
 
@@ -282,12 +294,11 @@ impl Ack {
         held.is_some_and(|(tracker, _)| tracker.awaited)
     }
 
-    /// Whether the source waits, and not patiently: a load of such copies is
-    /// sent at once.
+    /// How soon whoever waits for the batch wants to hear of its end.
     #[must_use]
-    pub fn is_urgent(&self) -> bool {
+    pub fn haste(&self) -> Haste {
         let waiter = self.held.as_ref().and_then(|(t, _)| t.waiter.as_ref());
-        waiter.is_some_and(|waiter| !waiter.is_patient())
+        waiter.map_or(Haste::None, |waiter| waiter.haste())
     }
 
     /// Takes copies out into an ack of their own. `taken` are their places

@@ -24,7 +24,7 @@ mod verbatim;
 
 use std::sync::Arc;
 
-pub use ack::{Ack, Late, Outcome, Receipt, Settled, Tally};
+pub use ack::{Ack, Haste, Late, Outcome, Receipt, Settled, Tally};
 pub use batch::{Batch, Chunk, Pool, Stream};
 pub use column::{Cell, Column, ColumnKind, Need, Needs};
 pub use edit::{Edits, weave};

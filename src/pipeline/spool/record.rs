@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use crate::buffer::disk::{Entry, Settlement};
-use crate::event::{Ack, Receipt, Rows, Settled, Tally};
+use crate::event::{Ack, Haste, Receipt, Rows, Settled, Tally};
 
 /// Gives out the acks of a log's records.
 pub(super) struct Settlements {
@@ -71,8 +71,8 @@ impl Settled for RecordEnd {
         self.settlements.changed.notify_one();
     }
 
-    fn is_patient(&self) -> bool {
-        true
+    fn haste(&self) -> Haste {
+        Haste::None
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -12,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::delivery::Delivery;
 use super::work::Work;
 use super::{Driver, Ended, Feed, Limit, check, serial};
-use crate::event::Share;
+use crate::event::{Haste, Share};
 use crate::sink::Sink;
 use crate::telemetry::Demand;
 
@@ -24,24 +25,49 @@ struct Worker {
 
 type InFlight<'a> = Pin<Box<dyn Future<Output = (Worker, Result<(), Ended>)> + Send + 'a>>;
 
+/// Loads of sources that wait without standing still are sent no more often:
+/// requests cost more than what little is in them, and the first after a
+/// silence does not wait.
+const PACE: Duration = Duration::from_millis(50);
+
 /// The next load, while it waits to be full or for a free sink.
-#[derive(Default)]
 struct Gathering {
     work: Work,
     /// When it is sent at the latest.
     deadline: Option<Instant>,
+    /// When the one before it was sent, and what it waits for has passed.
+    paced: Instant,
 }
 
 impl Gathering {
+    fn new() -> Gathering {
+        Gathering {
+            work: Work::default(),
+            deadline: None,
+            paced: Instant::now(),
+        }
+    }
+
     fn push<F: Feed>(&mut self, share: Share, demand: Demand, delivery: &Delivery<F>) {
         let linger = delivery.limits.linger;
-        self.deadline.get_or_insert_with(|| Instant::now() + linger);
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + linger);
+        if share.ack.haste() == Haste::Some && !linger.is_zero() {
+            self.deadline = Some(deadline.min(self.paced));
+        }
         self.work.push(share, demand);
+    }
+
+    /// Takes it to be sent.
+    fn take(&mut self) -> Work {
+        self.deadline = None;
+        self.paced = Instant::now() + PACE;
+        std::mem::take(&mut self.work)
     }
 
     /// Puts all of it back where it came from.
     fn put_back<F: Feed>(&mut self, feed: &F) {
-        std::mem::take(self).work.put_back(feed);
+        self.deadline = None;
+        std::mem::take(&mut self.work).put_back(feed);
     }
 
     fn is_full<F>(&self, delivery: &Delivery<F>) -> bool {
@@ -67,7 +93,7 @@ impl<F: Feed> Driver<F> {
             made: 1,
         };
         let mut in_flight: FuturesUnordered<InFlight> = FuturesUnordered::new();
-        let mut gathering = Gathering::default();
+        let mut gathering = Gathering::new();
         let (mut closed, mut ended) = (false, Ended::Drained);
         let mut stopping = delivery.cut_off.clone();
         let mut relieved = false;
@@ -90,7 +116,7 @@ impl<F: Feed> Driver<F> {
                 && delivery.limit.has_room()
                 && let Some(worker) = workers.take()
             {
-                let work = std::mem::take(&mut gathering).work;
+                let work = gathering.take();
                 delivery.ledger.send(delivery.index, work.total.events);
                 in_flight.push(Box::pin(write(&delivery, worker, work)));
             }
@@ -116,13 +142,18 @@ impl<F: Feed> Driver<F> {
                 share = delivery.feed.pop(), if room => match share {
                     Some((share, demand)) if ended == Ended::Drained => {
                         gathering.push(share, demand, &delivery);
+                        while !gathering.is_ready(&delivery, closed)
+                            && let Some((share, demand)) = delivery.feed.try_pop()
+                        {
+                            gathering.push(share, demand, &delivery);
+                        }
                     }
                     Some((share, demand)) => delivery.refuse(share, demand, ended),
                     None => {
                         closed = true;
                         #[cfg(test)]
                         if crate::seam::mutant::Mutant::UnflushedAtEnd.is_on() {
-                            gathering = Gathering::default();
+                            gathering = Gathering::new();
                         }
                     }
                 },

@@ -2,7 +2,7 @@
 //! of it end differently.
 
 use super::Feed;
-use crate::event::{Ack, Share};
+use crate::event::{Ack, Haste, Share};
 use crate::sink::{Load, Part};
 use crate::telemetry::Demand;
 
@@ -35,7 +35,7 @@ impl Work {
 
     pub(super) fn push(&mut self, share: Share, demand: Demand) {
         self.load.wait |= share.ack.is_awaited();
-        self.urgent |= share.ack.is_urgent();
+        self.urgent |= share.ack.haste() == Haste::All;
         #[cfg(test)]
         let share = settled_early(share);
         self.push_part(

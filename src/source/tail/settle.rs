@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::event::{Settled, Tally};
+use crate::event::{Haste, Settled, Tally};
 
 /// What all files of a source have in common.
 #[derive(Debug, Default)]
@@ -125,6 +125,10 @@ impl Progress {
 }
 
 impl Settled for Waiter {
+    fn haste(&self) -> Haste {
+        Haste::Some
+    }
+
     fn settled(&self, tally: Tally) {
         let mut state = self.progress.state();
         if state.lives == self.life {
