@@ -24,9 +24,14 @@ use super::watch::{Hint, Watch};
 use super::{LOOK, LOOK_BLIND, Settings};
 use crate::source::{Outlet, SourceError, Stop};
 
-/// Rounds do not begin more often: what is written meanwhile makes one batch
-/// rather than many, and nobody sees the delay.
-const ROUND: Duration = Duration::from_millis(50);
+/// A round of turns is behind the one before by so many times what that one took,
+/// within bounds: where many files trickle, what is written meanwhile makes one
+/// batch of a file rather than many. After a silence it begins at once.
+const ROUND_SHARE: u32 = 50;
+/// The least: lines of one event are mostly written together.
+const ROUND_MIN: Duration = Duration::from_millis(20);
+/// The most: what people who look on would not call late.
+const ROUND_MAX: Duration = Duration::from_millis(250);
 /// How long what has settled is not written down: a kill of tflog doubles no
 /// more.
 const CHECKPOINT: Duration = Duration::from_millis(200);
@@ -90,6 +95,11 @@ pub(super) struct Tailer {
     rest_bytes: usize,
     numbers: Arc<Numbers>,
     pub(super) extent: Arc<Extent>,
+}
+
+/// When the next round may begin, from the beginning of one that took so long.
+fn round_pause(took: Duration) -> Duration {
+    (took * ROUND_SHARE).clamp(ROUND_MIN, ROUND_MAX)
 }
 
 /// What is due when.
@@ -169,7 +179,7 @@ impl Tailer {
         };
         let mut hints = Vec::new();
         while self.stop.deadline().is_none() {
-            due.round = Instant::now() + ROUND;
+            let began = Instant::now();
             self.round().await?;
             self.end_waits().await?;
             let now = Instant::now();
@@ -188,6 +198,7 @@ impl Tailer {
             if self.is_done() {
                 break;
             }
+            due.round = began + round_pause(began.elapsed());
             self.wait(&due).await;
             self.watch.hints(&mut hints);
             for hint in hints.drain(..) {
