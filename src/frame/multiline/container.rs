@@ -12,7 +12,8 @@
 //! did not stand together, so that it is written anew. Within CRI its lines
 //! end in newlines; within JSON these stay escaped, on one line.
 //!
-//! What is held stands here, not in the chunk.
+//! What is held stands here, not in the chunk. Lines that are whole as they came
+//! stay where they are.
 
 use super::options::{Limits, Rule};
 use super::{Verdict, line};
@@ -21,6 +22,8 @@ use crate::event::{Chunk, Mark};
 
 /// A time of RFC 3339 with nanoseconds and an offset is no longer.
 const TIME_BYTES_MAX: usize = 36;
+/// What is larger is not kept from chunk to chunk: a node has many containers.
+const KEPT_BYTES_MAX: usize = 16 * 1024;
 const DOCKER: &[u8] = b"{\"log\":\"";
 const DOCKER_STDERR: &[u8] = b"\",\"stream\":\"stderr\"";
 
@@ -40,6 +43,8 @@ struct Unwrapped<'a> {
     stderr: bool,
     /// The line goes on with the next one of its stream.
     partial: bool,
+    /// Written anew, it would be the same.
+    same: bool,
 }
 
 impl Kind {
@@ -85,6 +90,7 @@ fn unwrap_cri(line: &[u8]) -> Option<Unwrapped<'_>> {
         behind: b"",
         stderr,
         partial,
+        same: line[tag..].starts_with(b"F ") && line.ends_with(b"\n"),
     })
 }
 
@@ -106,6 +112,7 @@ fn unwrap_docker(line: &[u8]) -> Option<Unwrapped<'_>> {
         behind,
         stderr: behind.starts_with(DOCKER_STDERR),
         partial: !ends_in_newline,
+        same: ends_in_newline && line.ends_with(b"\n"),
     })
 }
 
@@ -208,6 +215,11 @@ impl Lane {
 
     fn held(&self) -> usize {
         self.event.content.len() + self.undecided.content.len() + self.line.content.len()
+    }
+
+    /// Whether a whole line would be an event as it is.
+    fn takes_whole(&self) -> bool {
+        matches!(self.rule, Rule::Lines) && self.line.is_empty()
     }
 
     /// Takes a line or a part of one; says how many events ended early.
@@ -373,6 +385,16 @@ impl Container {
         cut: &[u32],
         limits: &Limits,
     ) -> u64 {
+        let whole = self.whole(chunk, start, first);
+        let (cut_whole, cut) = cut.split_at(cut.partition_point(|&row| (row as usize) < whole));
+        chunk.truncated.extend_from_slice(cut_whole);
+        if whole == chunk.ends.len() {
+            return 0;
+        }
+        let (first, start) = match whole.checked_sub(1) {
+            Some(last) if whole > first => (whole, chunk.ends[last] as usize),
+            _ => (first, start),
+        };
         self.ends.clear();
         self.ends.extend(chunk.ends.drain(first..));
         self.text.clear();
@@ -406,7 +428,33 @@ impl Container {
         // The line that is still being read.
         chunk.mark(chunk.text.len(), input.at(from));
         chunk.text.extend_from_slice(&self.text[from..]);
+        if self.text.capacity() > KEPT_BYTES_MAX {
+            (self.text, self.ends) = (Vec::new(), Vec::new());
+        }
         split
+    }
+
+    /// Up to which row lines from `first` on can stay as they are, where most of a
+    /// container's do: nothing is held, and each is whole.
+    fn whole(&self, chunk: &Chunk, start: usize, first: usize) -> usize {
+        let mut rows = first;
+        if self.lanes.iter().all(Lane::takes_whole) {
+            let mut from = start;
+            for &end in &chunk.ends[first..] {
+                let line = &chunk.text[from..end as usize];
+                let stays = match self.kind.unwrap(line) {
+                    Some(unwrapped) => unwrapped.same,
+                    // Nothing that the runtime has written.
+                    None => line.ends_with(b"\n"),
+                };
+                if !stays {
+                    break;
+                }
+                rows += 1;
+                from = end as usize;
+            }
+        }
+        rows
     }
 
     /// Ends what is held.
