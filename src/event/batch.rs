@@ -82,6 +82,8 @@ pub struct Pool {
 impl Pool {
     /// Bytes that a chunk aims at; measured best between 128 KiB and 1 MiB.
     pub const CHUNK_BYTES: usize = 256 * 1024;
+    /// Less text than this has vectors of its own: it would pin a chunk.
+    pub const SMALL_BYTES_MAX: usize = 64 * 1024;
     /// A chunk grown past this (by long lines) is let go, not kept.
     const KEEP_BYTES_MAX: usize = 2 * 1024 * 1024;
     /// Chunks kept at most; more than a busy pipeline has in flight.
@@ -92,7 +94,10 @@ impl Pool {
     pub fn take(&self, bytes: usize) -> Box<Chunk> {
         let recycled = self.free.lock().ok().and_then(|mut free| free.pop());
         let mut chunk = recycled.unwrap_or_default();
-        chunk.text.reserve(bytes);
+        if chunk.text.capacity() < bytes {
+            // Not twice as much: what is recycled would grow from use to use.
+            chunk.text = Vec::with_capacity(bytes);
+        }
         chunk
     }
 
@@ -233,7 +238,14 @@ impl Batch {
 
     /// An empty chunk with room for `bytes` bytes of text.
     pub(super) fn blank(&self, bytes: usize) -> Box<Chunk> {
-        self.pool.take(bytes)
+        if bytes > Pool::SMALL_BYTES_MAX {
+            return self.pool.take(bytes);
+        }
+        // It would pin a large chunk.
+        Box::new(Chunk {
+            text: Vec::with_capacity(bytes),
+            ..Chunk::default()
+        })
     }
 
     /// Gives every event the id that it had when it was first read.

@@ -110,7 +110,11 @@ impl Batch {
     /// `stale` are the rows whose columns are not read yet.
     #[must_use]
     pub fn edited(&self, edits: &Edits, left: &Bits, stale: &Bits) -> Batch {
-        let mut copy = Copy::new(self, self.text().len() + edits.text.len());
+        let new = edits.lines.iter().filter(|line| line.pieces.is_empty());
+        let gone: usize = new.map(|line| self.span(line.row as usize).len()).sum();
+        // Objects get a line end each.
+        let bytes = self.text().len() - gone + edits.text.len() + edits.lines.len();
+        let mut copy = Copy::new(self, bytes);
         let mut lines = edits.lines.iter().peekable();
         for row in 0..self.rows() {
             let edit = lines.next_if(|line| line.row as usize == row);

@@ -18,8 +18,8 @@ use crate::source::{Hold, Outlet, SourceError};
 const FULL_BYTES: usize = Pool::CHUNK_BYTES / 4 * 3;
 /// Least room for a read; less happens only within long lines.
 const READ_BYTES_MIN: usize = Pool::CHUNK_BYTES - FULL_BYTES;
-/// Less than this is copied out of its chunk, which would be pinned for it.
-const SMALL_BYTES: usize = 64 * 1024;
+/// What is copied out of its chunk.
+const SMALL_BYTES: usize = Pool::SMALL_BYTES_MAX;
 
 /// Where a file's bytes come from.
 pub(super) enum Input {
