@@ -57,6 +57,8 @@ pub(super) struct Document {
     colon: Span,
     /// Of a document that gathers many members.
     index: Option<Box<absorb::Index>>,
+    /// Hashes of names, recycled between edits.
+    names: Vec<u64>,
 }
 
 impl Document {

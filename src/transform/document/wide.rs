@@ -23,20 +23,22 @@ impl Document {
         if self.nodes.len() == first {
             return true;
         }
-        let names: HashSet<u64> = (first..self.nodes.len())
-            .map(|at| self.key_hash(at as u32))
-            .collect();
+        let mut names = std::mem::take(&mut self.names);
+        names.clear();
+        names.extend((first..self.nodes.len()).map(|at| self.key_hash(at as u32)));
+        names.sort_unstable();
         let mut last = NONE;
         let mut at = self.node(ROOT).child;
         while at != NONE {
             let next = self.node(at).next;
-            if !names.contains(&self.key_hash(at)) {
+            if names.binary_search(&self.key_hash(at)).is_err() {
                 self.link(last, at);
                 last = at;
             }
             at = next;
         }
         self.link(last, first as u32);
+        self.names = names;
         true
     }
 
