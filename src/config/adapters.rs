@@ -50,10 +50,22 @@ pub(super) fn json_encoder(needs: &mut Needs) -> Result<Encoder, EncodeError> {
     Encoder::build("json", Options::default(), needs)
 }
 
+/// Whether a format can be read, as `parse:` of a source takes it.
+pub(super) fn format(name: &str) -> Result<(), String> {
+    let built = Formats::build(name, &Needs::default(), json);
+    built.map(drop).map_err(|error| error.to_string())
+}
+
+/// Formats that streams name: far more than the apps of one node have.
+const NAMED_MAX: usize = 64;
+
 /// A format with a reader, and what writes its events as JSON.
 pub(super) struct CompiledFormat {
     formats: Arc<Formats>,
     reader: Reader,
+    /// Formats that streams have named, by name; none where it is no format.
+    named: Vec<(Box<str>, Option<Reader>)>,
+    chosen: Option<usize>,
     encoder: Encoder,
     stream: Arc<Stream>,
     pool: Arc<Pool>,
@@ -63,13 +75,15 @@ pub(super) struct CompiledFormat {
 impl CompiledFormat {
     /// The format `name`, as `parse:` of a source takes it.
     pub(super) fn build(name: &str) -> Result<CompiledFormat, FormatError> {
-        let needs = Needs {
+        let formats = Formats::build(name, &CompiledFormat::needs(), json)?;
+        Ok(CompiledFormat::of(Arc::new(formats)))
+    }
+
+    fn needs() -> Needs {
+        Needs {
             fields: true,
             ..Needs::default()
-        };
-        Ok(CompiledFormat::of(Arc::new(Formats::build(
-            name, &needs, json,
-        )?)))
+        }
     }
 
     fn of(formats: Arc<Formats>) -> CompiledFormat {
@@ -81,6 +95,8 @@ impl CompiledFormat {
         CompiledFormat {
             reader: formats.reader(),
             formats,
+            named: Vec::new(),
+            chosen: None,
             encoder: json_encoder(&mut Needs::default()).expect("a known encoding"),
             stream: Arc::new(stream),
             pool: Arc::default(),
@@ -102,7 +118,8 @@ impl Fields for CompiledFormat {
         chunk.ends.extend_from_slice(ends);
         let (stream, pool) = (self.stream.clone(), self.pool.clone());
         let mut batch = Batch::new(stream, 0, observed, chunk, pool);
-        let reader = &mut self.reader;
+        let named = self.chosen.and_then(|place| self.named[place].1.as_mut());
+        let reader = named.unwrap_or(&mut self.reader);
         batch.parse_with(|text, ends, columns| reader.read(observed, text, ends, columns));
         for row in 0..batch.rows() {
             if batch.columns().failed().contains(row) {
@@ -113,6 +130,19 @@ impl Fields for CompiledFormat {
             self.encoder.encode_row(&batch, row, &mut self.object);
             each(Some(self.object.trim_ascii_end()));
         }
+    }
+
+    fn choose(&mut self, format: Option<&str>) {
+        self.chosen = format.and_then(|name| {
+            let known = self.named.iter().position(|(known, _)| **known == *name);
+            if known.is_none() && self.named.len() < NAMED_MAX {
+                let formats = Formats::build(name, &CompiledFormat::needs(), json);
+                let reader = formats.ok().map(|formats| formats.reader());
+                self.named.push((name.into(), reader));
+                return Some(self.named.len() - 1);
+            }
+            known
+        });
     }
 
     fn another(&self) -> Box<dyn Fields> {

@@ -1,5 +1,6 @@
 //! Every component by its scheme: one line each.
 
+use super::adapters;
 use crate::component::{BuildError, Definition};
 use crate::event::Needs;
 use crate::seam::World;
@@ -41,7 +42,7 @@ const SOURCES: [(&str, BuildSource); 10] = [
         Ok(Box::new(source::Http::build(d, w)?))
     }),
     (source::kubernetes::NAME, |d, _| {
-        Ok(Box::new(source::kubernetes::build(d)?))
+        Ok(Box::new(source::kubernetes::build(d, adapters::format)?))
     }),
     (source::Stdin::NAME, |d, _| {
         Ok(Box::new(source::Stdin::build(d)?))

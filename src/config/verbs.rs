@@ -248,7 +248,10 @@ impl Verbs<'_> {
         let field = config.field.as_deref().unwrap_or("message");
         let field = path(item, "field", field)?;
         let into = config.into.map(|name| path(item, "into", &name));
-        let parse = Parse::new(Box::new(format), &field, into.transpose()?, self.needs);
+        let mut parse = Parse::new(Box::new(format), &field, into.transpose()?, self.needs);
+        if item.heeds_stream {
+            parse = parse.heeding_streams();
+        }
         Ok(Box::new(parse))
     }
 

@@ -21,6 +21,8 @@ pub struct WithItem {
     pub rules: Vec<(String, RuleText)>,
     /// Where the values were written.
     pub(super) places: Vec<(String, Place)>,
+    /// Whether what a stream says of itself goes before.
+    pub(super) heeds_stream: bool,
 }
 
 impl WithItem {
@@ -81,6 +83,7 @@ impl Reader<'_> {
             when: None,
             rules: Vec::new(),
             places: Vec::new(),
+            heeds_stream: false,
         };
         for Entry { key, node } in entries {
             if key.value == "when" {

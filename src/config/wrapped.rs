@@ -18,7 +18,7 @@ const WRAPPERS: [(&str, &str); 2] = [(kubernetes::NAME, "cri"), (docker::NAME, "
 
 /// Has what a runtime has wrapped parsed, where the source's lines are wrapped.
 pub(super) fn unwrap(source: &mut SourceConfig) {
-    let scheme = source.definition.scheme.as_str();
+    let scheme = source.definition.scheme.clone();
     let Some((_, wrapper)) = WRAPPERS.iter().find(|(name, _)| *name == scheme) else {
         return;
     };
@@ -38,6 +38,8 @@ pub(super) fn unwrap(source: &mut SourceConfig) {
         when: None,
         rules: Vec::new(),
         places: Vec::new(),
+        // Pods may say otherwise of what they write.
+        heeds_stream: scheme == kubernetes::NAME,
     };
     source.with.insert(0, item);
 }

@@ -18,6 +18,10 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// The name of a value that says in which format its lines are, where
+    /// whoever writes them has said so.
+    pub const FORMAT: &'static str = "tflog.format";
+
     /// A metadata value by its name.
     #[must_use]
     pub fn meta(&self, name: &str) -> Option<&Arc<str>> {

@@ -114,6 +114,10 @@ pub trait Fields: Send {
         each: &mut dyn FnMut(Option<&[u8]>),
     );
 
+    /// Reads what follows by another format that a stream is said to have, if
+    /// it is one; by its own from `None` on.
+    fn choose(&mut self, _format: Option<&str>) {}
+
     /// The same format for another thread.
     fn another(&self) -> Box<dyn Fields>;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::name::{Name, Value};
 use super::{Events, Fields, Transform, wants_fields};
-use crate::event::{Needs, Path};
+use crate::event::{Needs, Path, Stream, Timestamp};
 
 /// Reads a field as a format and puts what it has in its place, or below
 /// another field. Text that has not the format stays as it is.
@@ -12,6 +12,8 @@ pub struct Parse {
     field: Arc<(Name, Value)>,
     into: Option<Path>,
     format: Box<dyn Fields>,
+    /// Whether a format that the stream names goes before.
+    heeds_stream: bool,
     text: Vec<u8>,
     ends: Vec<u32>,
     /// The rows whose text stands in `text`.
@@ -38,12 +40,20 @@ impl Parse {
             field: Arc::new((Name::new(field), Value::new(field, needs))),
             into,
             format,
+            heeds_stream: false,
             text: Vec::new(),
             ends: Vec::new(),
             rows: Vec::new(),
             objects: Vec::new(),
             object_ends: Vec::new(),
         }
+    }
+
+    /// Reads by the format that a stream names ([`Stream::FORMAT`]), where one does.
+    #[must_use]
+    pub fn heeding_streams(mut self) -> Parse {
+        self.heeds_stream = true;
+        self
     }
 
     /// Collects the texts and has them read.
@@ -58,9 +68,13 @@ impl Parse {
         text.clear();
         ends.clear();
         rows.clear();
-        let mut observed = crate::event::Timestamp(0);
+        let mut observed = Timestamp(0);
+        let mut stream = None;
         events.for_each(|batch, row| {
-            observed = batch.observed;
+            // The same for all rows of a batch.
+            if stream.is_none() {
+                (observed, stream) = (batch.observed, Some(batch.stream.clone()));
+            }
             if let Some(value) = field.1.of(batch, row) {
                 text.extend_from_slice(&value);
                 text.push(b'\n');
@@ -70,6 +84,12 @@ impl Parse {
         });
         self.objects.clear();
         self.object_ends.clear();
+        if self.heeds_stream
+            && let Some(stream) = &stream
+        {
+            self.format
+                .choose(stream.meta(Stream::FORMAT).map(|format| &**format));
+        }
         let Parse {
             format,
             objects,
@@ -113,6 +133,7 @@ impl Transform for Parse {
             field: self.field.clone(),
             into: self.into.clone(),
             format: self.format.another(),
+            heeds_stream: self.heeds_stream,
             text: Vec::new(),
             ends: Vec::new(),
             rows: Vec::new(),
@@ -126,7 +147,6 @@ impl Transform for Parse {
 mod tests {
     use super::super::fixture::run;
     use super::*;
-    use crate::event::Timestamp;
 
     /// `k=v` to an object; anything else is not the format.
     struct Pair;

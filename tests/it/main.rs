@@ -15,6 +15,8 @@ mod children;
 mod clock;
 mod descriptors;
 mod disk;
+#[cfg(feature = "kubernetes-api")]
+mod enrich;
 mod held;
 mod http;
 mod http_load;

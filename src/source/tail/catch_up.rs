@@ -146,7 +146,7 @@ impl Tailer {
             }
             if let Some(place) = self.past_of(&suspect.path, &*file) {
                 let past = self.past.swap_remove(place);
-                let Some(meta) = (self.settings.describe)(&suspect.path) else {
+                let Some(about) = self.settings.describe.about(&suspect.path) else {
                     continue;
                 };
                 // A copy that is shorter was made before the last of it was read.
@@ -157,7 +157,7 @@ impl Tailer {
                     offset,
                     progress: Some(past.progress),
                 };
-                self.add(suspect.path, &facts, meta, Input::Plain(file), from);
+                self.add(suspect.path, &facts, about, Input::Plain(file), from);
             } else if suspect.since.elapsed() < COPY_WAIT {
                 self.suspects.push(suspect);
             } else {
@@ -238,12 +238,12 @@ impl Tailer {
             return false;
         }
         // It is read as the file that it was.
-        let Some(meta) = (self.settings.describe)(&kept.path) else {
+        let Some(about) = self.settings.describe.about(&kept.path) else {
             return false;
         };
         tracing::debug!(from = kept.offset, path = %path.display(), "rotated while tflog was down");
         let from = From::offset(id, kept.offset);
-        self.add(path.to_path_buf(), facts, meta, input, from);
+        self.add(path.to_path_buf(), facts, about, input, from);
         if let Some(&key) = self.by_path.get(path)
             && !self.settings.finder.means(path)
         {

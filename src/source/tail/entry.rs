@@ -7,6 +7,7 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 use tokio::time::Instant;
 
+use super::about::Known;
 use super::identity::{Identity, Print};
 use super::settle::Progress;
 use crate::event::{Chunk, Pool, Stream, Timestamp};
@@ -39,6 +40,7 @@ pub(super) struct Entry {
     pub(super) print: Print,
     /// Names its events; its origin is the file's id.
     pub(super) stream: Arc<Stream>,
+    pub(super) known: Known,
     pub(super) progress: Arc<Progress>,
     /// None while it is not open.
     pub(super) input: Option<Input>,
@@ -106,6 +108,7 @@ impl Entry {
             identity: Identity::of(facts),
             print: Print::default(),
             stream,
+            known: Known::default(),
             input: None,
             watch: None,
             framer,
@@ -244,6 +247,19 @@ impl Entry {
         *self.rest = Chunk::default();
         self.rest.begins_at(offset);
         (self.read, self.resume) = (offset, offset);
+    }
+
+    /// Has other lines of it from here on: what is unfinished is read again.
+    pub(super) fn reframe(&mut self, framer: Framer) {
+        self.rewind(self.resume, framer);
+    }
+
+    /// Goes on behind what is there, without a word of it.
+    pub(super) fn pass_over(&mut self, framer: Framer) {
+        let end = self.size.max(self.read);
+        self.rewind(end, framer);
+        self.farthest = end;
+        self.progress.skip(end);
     }
 
     /// Sends the events of `chunk`; the rest stays.

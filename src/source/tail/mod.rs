@@ -22,6 +22,7 @@
 //! batch that is given up is read again. Events that have not settled when
 //! tflog ends are read again by the next one.
 
+mod about;
 mod catch_up;
 mod entry;
 mod find;
@@ -47,10 +48,13 @@ use crate::component::{BuildError, Definition, Period};
 use crate::frame::{self, Framer, Framing};
 use crate::seam::{DiskRoot, StateDirectory};
 use crate::telemetry::Gauges;
+#[cfg(feature = "kubernetes-api")]
+pub(super) use about::About;
+pub(super) use about::{Describe, Meta, named};
 use find::Finder;
 use glob::Pattern;
 pub use numbers::Extent;
-use numbers::Numbers;
+use numbers::{Numbers, Told};
 use store::Store;
 use tailer::Tailer;
 
@@ -105,14 +109,6 @@ fn open_max() -> usize {
     OPEN_MAX
 }
 
-/// Names and values that rules see.
-pub(super) type Meta = Vec<(Box<str>, Arc<str>)>;
-
-/// What is known of every file.
-pub(super) fn named(path: &Path) -> Meta {
-    vec![("path".into(), path.to_string_lossy().into())]
-}
-
 /// What files are, and how they are read.
 #[derive(Clone)]
 pub(super) struct Settings {
@@ -123,11 +119,8 @@ pub(super) struct Settings {
     pub(super) ignore_older: Option<Duration>,
     pub(super) once: bool,
     pub(super) open_max: usize,
-    pub(super) describe: Describe,
+    pub(super) describe: Arc<dyn Describe>,
 }
-
-/// Says what is known of a file by its path; none of one that is not meant.
-pub(super) type Describe = Arc<dyn Fn(&Path) -> Option<Meta> + Send + Sync>;
 
 /// Files as they grow.
 pub struct Tail {
@@ -158,7 +151,7 @@ impl Tail {
             definition,
             &config,
             &patterns,
-            Arc::new(|path| Some(named(path))),
+            Arc::new(|path: &Path| Some(named(path))),
         )
     }
 
@@ -178,7 +171,7 @@ impl Tail {
         definition: &Definition,
         config: &Config,
         patterns: &[String],
-        describe: Describe,
+        describe: Arc<dyn Describe>,
     ) -> Result<Tail, BuildError> {
         if config.frame.framing == Framing::Octet {
             let error = definition.error("lines of files are not octet-counted");
@@ -292,12 +285,16 @@ impl Source for Tail {
     }
 
     fn gauges(&self) -> Option<Arc<dyn Gauges>> {
-        Some(self.numbers.clone())
+        Some(Arc::new(Told {
+            numbers: self.numbers.clone(),
+            describe: self.settings.describe.clone(),
+        }))
     }
 
     fn open(&mut self) -> SourceFuture<'_> {
         Box::pin(async {
             self.look_up_named()?;
+            self.settings.describe.open()?;
             self.store = self.store(Store::open)?;
             Ok(())
         })
@@ -305,6 +302,7 @@ impl Source for Tail {
 
     fn could_open(&self) -> Result<(), SourceError> {
         self.look_up_named()?;
+        self.settings.describe.open()?;
         self.store(Store::read).map(drop)
     }
 
@@ -317,8 +315,12 @@ impl Source for Tail {
                 extent,
                 ..
             } = *self;
+            let describe = settings.describe.clone();
+            describe.begin(&outlet.world);
             let tailer = Tailer::new(settings, store, outlet, stop, numbers);
-            tailer.run(extent).await
+            let ended = tailer.run(extent).await;
+            describe.end();
+            ended
         })
     }
 }

@@ -1,7 +1,9 @@
 //! What tflog says of the files of a source, all together.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::about::Describe;
 use crate::telemetry::{Gauge, Gauges};
 
 /// What tflog says of the files of a source.
@@ -43,6 +45,20 @@ impl Gauges for Numbers {
                 &self.lag_bytes,
             ),
         ]
+    }
+}
+
+/// The same, with the numbers of what describes them.
+pub(super) struct Told {
+    pub(super) numbers: Arc<Numbers>,
+    pub(super) describe: Arc<dyn Describe>,
+}
+
+impl Gauges for Told {
+    fn read(&self) -> Vec<Gauge> {
+        let mut gauges = self.numbers.read();
+        gauges.extend(self.describe.gauges());
+        gauges
     }
 }
 

@@ -121,7 +121,7 @@ impl Tailer {
         entry.finish(&self.outlet).await?;
         let past = Past::of(entry);
         let (path, gone, input) = (entry.path.clone(), entry.gone.clone(), entry.input.take());
-        let meta = entry.stream.meta.clone();
+        let about = entry.about();
         if input.is_some() {
             self.open_files -= 1;
         }
@@ -139,7 +139,7 @@ impl Tailer {
         };
         let from = From::offset(self.outlet.world.random.u128(), 0);
         let there = self.by_path.get(&path).copied();
-        self.add(path.clone(), &facts, meta, Input::Plain(file), from);
+        self.add(path.clone(), &facts, about, Input::Plain(file), from);
         if gone.is_some()
             && let Some(key) = self.by_path.remove(&path)
         {

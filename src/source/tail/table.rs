@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Start;
+use super::about::{About, Known};
 use super::catch_up::Past;
 use super::entry::{Entry, Input};
 use super::find::{Place, Visit};
@@ -284,7 +285,7 @@ impl Tailer {
         if old || !readable {
             return;
         }
-        let Some(meta) = (self.settings.describe)(&path) else {
+        let Some(about) = self.settings.describe.about(&path) else {
             return;
         };
         let (file, facts) = match open(&*self.outlet.world.files, &path) {
@@ -310,7 +311,7 @@ impl Tailer {
         match input {
             Ok(input) => {
                 let from = From::offset(id, offset);
-                self.add(path, &facts, meta, input, from);
+                self.add(path, &facts, about, input, from);
             }
             Err(error) => self.refuse(&path, &error),
         }
@@ -348,20 +349,21 @@ impl Tailer {
         &mut self,
         path: PathBuf,
         facts: &Facts,
-        meta: super::Meta,
+        about: About,
         input: Input,
         from: From,
     ) {
+        let known = Known::first(&about, self.settings.describe.patience());
         let stream = Arc::new(Stream {
             source: self.outlet.source,
             origin: from.id,
-            meta,
+            meta: about.meta,
         });
         let progress = from.progress;
         let progress = progress.unwrap_or_else(|| Progress::new(from.offset, self.open.clone()));
-        let framer = self.settings.framer.clone();
+        let framer = known.framer(&self.settings.framer);
         let mut entry = Entry::new(path.clone(), facts, stream, framer, progress, from.offset);
-        entry.seen = self.looks;
+        (entry.seen, entry.known) = (self.looks, known);
         let is_real = |real: &PathBuf| *real != path;
         entry.real = self.outlet.world.files.real(&path).ok().filter(is_real);
         let bytes = facts.bytes.saturating_sub(from.offset);

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::time::{Instant, timeout};
 
 use super::catch_up::{Past, Suspect};
-use super::entry::{Entry, Look, Turn};
+use super::entry::{Entry, Turn};
 use super::identity::Identity;
 use super::numbers::{Extent, Numbers};
 use super::settle::{Open, Progress};
@@ -71,7 +71,8 @@ pub(super) struct Tailer {
     pub(super) open_files: usize,
     /// Files with events that may go on.
     holding: Vec<usize>,
-    paused: Vec<(Instant, usize)>,
+    /// Files that have their turns no sooner.
+    pub(super) paused: Vec<(Instant, usize)>,
     pub(super) leaving: Vec<Leaving>,
     pub(super) past: Vec<Past>,
     pub(super) suspects: Vec<Suspect>,
@@ -258,21 +259,12 @@ impl Tailer {
     }
 
     async fn turn(&mut self, key: usize) -> Result<(), SourceError> {
-        if !self.ensure_open(key) {
+        if !self.make_ready(key).await? {
             return Ok(());
         }
         let Some(entry) = self.entries.get_mut(&key) else {
             return Ok(());
         };
-        match entry.look() {
-            Ok(Look::Same) => {}
-            Ok(Look::Rewritten) => return self.begin_anew(key).await,
-            Err(error) => {
-                let path = entry.path.display();
-                tracing::warn!("{}: {path}: cannot look at it: {error}", self.settings.name);
-                return Ok(());
-            }
-        }
         let (before, read, events) = (entry.rest_bytes(), entry.read, entry.events);
         let turn = entry.turn(&self.outlet).await?;
         self.moved = true;
@@ -280,6 +272,9 @@ impl Tailer {
         let bytes = entry.read - read;
         extent.bytes.fetch_add(bytes, Ordering::Relaxed);
         let events = entry.events - events;
+        if entry.known.is_bare() {
+            self.settings.describe.count_bare(events);
+        }
         extent.events.fetch_add(events, Ordering::Relaxed);
         self.rest_bytes = self.rest_bytes + entry.rest_bytes() - before.min(self.rest_bytes);
         if self.rest_bytes > REST_BYTES_MAX {
@@ -400,7 +395,8 @@ impl Tailer {
                     "{}: {path}: events were given up, reading again from byte {offset}",
                     self.settings.name
                 );
-                entry.rewind(offset, self.settings.framer.clone());
+                let framer = entry.known.framer(&self.settings.framer);
+                entry.rewind(offset, framer);
                 self.paused.push((pause, *key));
             }
             // Asked first: what settles in between is seen the next time.
