@@ -145,7 +145,7 @@ fn the_dockerfile_is_clean() {
 #[test]
 fn manifests_are_valid() {
     let Some(tools) = tools() else { return };
-    let manifests = ["aggregator", "daemonset", "sidecar"];
+    let manifests = ["aggregator", "daemonset", "enrich", "sidecar"];
     let manifests = manifests.map(|name| deploy(&format!("kubernetes/{name}.yaml")));
     validate(&tools, &manifests);
 }
@@ -170,8 +170,8 @@ fn the_chart_makes_valid_manifests() {
     };
     let chart = chart.to_str().unwrap();
     succeeds(&run(&["lint", "--strict", chart]));
-    for mode in ["agent", "aggregator"] {
-        let set = format!("mode={mode},secretName=tflog");
+    for (mode, access) in [("agent", true), ("agent", false), ("aggregator", false)] {
+        let set = format!("mode={mode},secretName=tflog,podAccess={access}");
         let made = succeeds(&run(&[
             "template",
             "logs",
@@ -187,6 +187,9 @@ fn the_chart_makes_valid_manifests() {
             "Deployment"
         };
         assert!(made.contains(&format!("kind: {kind}")), "{made}");
+        assert_eq!(made.contains("kind: ClusterRole\n"), access, "{made}");
+        let token = format!("automountServiceAccountToken: {access}");
+        assert!(made.contains(&token), "{made}");
         let path = dir.path().join(format!("{mode}.yaml"));
         std::fs::write(&path, &made).unwrap();
         validate(&tools, std::slice::from_ref(&path));

@@ -18,7 +18,7 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ .Release.Name }}-tflog
-  automountServiceAccountToken: false
+  automountServiceAccountToken: {{ .Values.podAccess }}
   terminationGracePeriodSeconds: 40
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
