@@ -2,10 +2,16 @@
 //! keeps its own for ever.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
-use crate::harness::{connect, free_address, get, metric, wait_for};
-use crate::http_source::{start, stop};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::harness::{alone, connect, free_address, get, lines, metric, wait_for};
+use crate::http_source::{answer, send, start, stop};
+
+/// Idle connections, and what each may cost: a task, and what hyper reads into.
+const IDLE: u64 = 10_000;
+const IDLE_BYTES_MAX: u64 = 20 << 10;
 
 /// One peer with too many connections is turned away and counted; who is in
 /// goes on, and there is a place again once one of them leaves.
@@ -69,6 +75,61 @@ fn tflogs_own_listener_has_its_limit() {
     first.read_to_string(&mut page).unwrap();
     assert_eq!(metric(&page, "tflog_http_refused_connections_total"), 1);
     assert_eq!(metric(&page, "tflog_source_refused_requests_total"), 0);
+    assert_eq!(stop(running).0, Some(0));
+}
+
+/// Ten thousand connections that have said something and say no more cost
+/// little, and are heard when they go on. (Where the format of each is found out,
+/// what does so is each one's own.)
+#[test]
+#[expect(clippy::print_stdout, reason = "figures for people")]
+fn ten_thousand_idle_connections_cost_little() {
+    if !alone("peers::ten_thousand_idle_connections_cost_little") {
+        return;
+    }
+    // This process and tflog, which inherits it, need a descriptor for each.
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+    let each = IDLE.min(current.map_or(IDLE, |max| max.saturating_sub(200))) / 2;
+    let dir = tempfile::tempdir().unwrap();
+    let (push, net) = (free_address(), free_address());
+    let config = format!(
+        "http: none:0\nsources:\n  push: {{ url: 'http://{push}', connections_max: {each}, connections_per_peer: {each}, idle: 1h, parse: json }}\n\
+         \x20 net: {{ url: 'tcp://{net}', connections: {each}, parse: json }}\n\
+         routes: [ {{ from: push, to: nowhere }}, {{ to: out }} ]\n\
+         sinks: {{ out: {{ url: 'file://{}/out' }}, nowhere: 'blackhole:' }}\n",
+        dir.path().display()
+    );
+    let running = start(dir.path(), &config);
+    // Once everything has been in use.
+    connect(net).write_all(b"{\"a\":0}\n").unwrap();
+    let arrived = |count: u64| {
+        wait_for("the lines", || {
+            (lines(&dir.path().join("out")).len() as u64 == count).then_some(())
+        });
+    };
+    arrived(1);
+    let before = running.memory_bytes();
+    let mut all: Vec<[TcpStream; 2]> = Vec::new();
+    let say_something = |[request, stream]: &mut [TcpStream; 2]| {
+        stream.write_all(b"{\"a\":1}\n").unwrap();
+        send(request, "/", "", b"{\"b\":2}\n");
+        let answer = answer(request);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    for _ in 0..each {
+        let mut two = [connect(push), connect(net)];
+        say_something(&mut two);
+        all.push(two);
+    }
+    arrived(1 + each);
+    let cost = running.memory_bytes().saturating_sub(before) / (2 * each);
+    println!("{} idle connections, {cost} bytes each", 2 * each);
+    assert!(cost < IDLE_BYTES_MAX, "{cost} bytes each");
+    all.iter_mut().step_by(50).for_each(say_something);
+    arrived(1 + each + each.div_ceil(50));
+    drop(all);
     assert_eq!(stop(running).0, Some(0));
 }
 
