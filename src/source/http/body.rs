@@ -30,6 +30,10 @@ const FULL_BYTES: usize = Pool::CHUNK_BYTES / 4 * 3;
 /// Batches up to this size get vectors of their own size: a large chunk would
 /// be pinned by a few lines.
 const SMALL_BYTES: usize = 16 * 1024;
+/// As [`SMALL_BYTES`] while the window is over half full: the sinks are slow to
+/// settle, and what a chunk has room for beyond could be another's. Bodies that
+/// come over a network are read in parts of about this size.
+const SMALL_BYTES_TIGHT: usize = Pool::CHUNK_BYTES / 2;
 /// What a request may keep of an unfinished line while it waits.
 const BEGINNING_BYTES_MAX: usize = 4096;
 /// How long a client may take to finish a line of which more is kept.
@@ -292,6 +296,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Batches up to this size are copied into vectors of their own size.
+    fn small_bytes(&self) -> usize {
+        if self.running.window.available_permits() < self.limits.window_bytes / 2 {
+            SMALL_BYTES_TIGHT
+        } else {
+            SMALL_BYTES
+        }
+    }
+
     /// Sends the whole lines, if any.
     async fn send(&mut self) -> Result<(), Problem> {
         let Some(Filling {
@@ -314,7 +327,8 @@ impl<'a> Reader<'a> {
         self.line_deadline = None;
         self.beginning.extend_from_slice(&chunk.text[framed..]);
         chunk.text.truncate(framed);
-        if framed <= SMALL_BYTES && chunk.text.capacity() > SMALL_BYTES {
+        let small_bytes = self.small_bytes();
+        if framed <= small_bytes && chunk.text.capacity() > small_bytes {
             let small = Box::new(Chunk {
                 text: chunk.text.as_slice().to_vec(),
                 ends: chunk.ends.as_slice().to_vec(),
