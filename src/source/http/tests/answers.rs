@@ -186,6 +186,40 @@ async fn a_full_pipeline_or_window_refuses_at_the_head() {
     serving.stop(Duration::from_secs(20)).await;
 }
 
+/// What waits for a slow sink takes of the window what it is, not the chunk that
+/// it was read into, once the window is half full.
+#[tokio::test(start_paused = true)]
+async fn a_window_is_filled_with_what_waits() {
+    const LINES: usize = 64;
+    let options = json!({ "ack_timeout": "1h", "window": "1MiB" });
+    let serving = serve(Fate::Held, options).await;
+    let body = format!("{}\n", "x".repeat(1023)).repeat(LINES);
+    let head = "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 65536\r\n\r\n";
+    let mut waiting = Vec::new();
+    loop {
+        let mut client = serving.connect().await;
+        let taken = async {
+            client.send(head.as_bytes()).await;
+            client.send(body.as_bytes()).await;
+            let lines = (waiting.len() + 1) * LINES;
+            serving.keeper.wait_lines(lines).await;
+        };
+        let taken = tokio::time::timeout(Duration::from_millis(500), taken).await;
+        if taken.is_err() {
+            break;
+        }
+        waiting.push(client);
+    }
+    // Chunks would be four.
+    assert!((6..16).contains(&waiting.len()), "{}", waiting.len());
+    serving.keeper.settle();
+    for client in &mut waiting {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    drop(waiting);
+    serving.stop(Duration::from_secs(20)).await;
+}
+
 /// A client that goes away: whole lines that were sent stay, the rest was never
 /// received.
 #[tokio::test(start_paused = true)]
