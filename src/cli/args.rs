@@ -42,7 +42,7 @@ metadata, format {name, detected, confidence, also}, fields [{name, value, type,
 span}], roles [{name, value, from, field}], edits [{field, from, to}], routes [{name, when, to, continue,
 verdict, taken_by, terms [{term, holds, saw [{field, reads, text, value}]}]}],
 outcome (sent, dropped, unrouted), sinks [{name, scheme, route, edits, encoding,
-output}], left_out [sink].";
+output}], held and sampled [whose list], left_out [sink].";
 
 const REPLAY: &str = "\
 Examples:

@@ -40,7 +40,8 @@ pub(super) struct Memory {
     pub(super) chunk: Chunk,
     /// Who wants to hear of the batch's end.
     pub(super) hooks: Vec<Arc<dyn Settled>>,
-    /// Nothing is held: an event is shown as what it becomes alone.
+    /// Nothing is held, nor taken out by chance: an event is shown as what it
+    /// becomes alone.
     pub(super) alone: bool,
 }
 

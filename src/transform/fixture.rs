@@ -95,6 +95,8 @@ impl Rule for Is {
 pub(super) struct Bench {
     pub(super) needs: Needs,
     pub(super) list: List,
+    /// Whether events are shown alone.
+    pub(super) alone: bool,
     /// When the batches come.
     pub(super) now: Instant,
     /// Who wants to hear of the batches' ends.
@@ -106,6 +108,7 @@ impl Default for Bench {
         Bench {
             needs: Needs::default(),
             list: List::default(),
+            alone: false,
             now: Instant::now(),
             hooks: Vec::new(),
         }
@@ -161,6 +164,9 @@ impl Bench {
         let batch = self.batch(lines);
         let tools = Plain(self.needs.clone());
         let mut work = Workspace::new(Box::new(tools), self.now);
+        if self.alone {
+            work.show_alone();
+        }
         let (mut rows, mut terms) = (Bits::default(), WithTerms::default());
         rows.fill(lines.len());
         let edited = self

@@ -46,7 +46,7 @@ impl Workspace {
     }
 
     /// Has no verb hold an event: it becomes what it would alone, and counts as
-    /// made and merged.
+    /// made and merged. Nor is one taken out by chance (see [`Sample`](super::Sample)).
     pub fn show_alone(&mut self) {
         self.memory.alone = true;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::name::{Value, hash};
 use super::{Events, Transform, TransformError};
 use crate::event::{Needs, Path};
-use crate::telemetry::Reason;
+use crate::telemetry::{Reason, WithTerms};
 
 /// Keeps a part of the events: chosen by their ids or, with `by`, by the values
 /// of fields, so that a trace or a user is kept whole or not at all.
@@ -41,8 +41,29 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// Whether ids decide, which a run gives: no event can be foretold.
+    fn is_by_chance(&self) -> bool {
+        self.by.is_empty() && !matches!(self.below, 0 | u64::MAX)
+    }
+
+    /// Whether a list whose events are shown alone has come to such a verb.
+    #[must_use]
+    pub fn was_by_chance(terms: &WithTerms) -> bool {
+        // `reduce` makes as many as it merges.
+        terms.filtered[Reason::Sample as usize] > 0 && terms.made > terms.merged
+    }
+}
+
 impl Transform for Sample {
     fn apply(&mut self, events: &mut Events<'_>) {
+        if events.memory.alone && self.is_by_chance() {
+            // Kept, and counted as taken out and made, which no other verb does.
+            let shown = events.memory.chosen.count() as u64;
+            events.terms.filter(Reason::Sample, shown);
+            events.terms.made += shown;
+            return;
+        }
         let Sample { below, by } = self;
         events.retain(Reason::Sample, |batch, row| {
             let hash = if by.is_empty() {
@@ -91,6 +112,24 @@ mod tests {
         let lines: Vec<_> = (0..1000).map(line).collect();
         let kept = sample("30%", &["trace_id"], &lines);
         assert!(kept.len().is_multiple_of(10) && (100..500).contains(&kept.len()));
+    }
+
+    #[test]
+    fn what_only_a_run_can_tell_is_kept_and_said() {
+        for (rate, by, left, by_chance) in [
+            ("0.0001%", &[][..], 3, true),
+            ("0%", &[], 0, false),
+            ("100%", &[], 3, false),
+            ("100%", &["n"], 3, false),
+            ("0.0001%", &["n"], 0, false),
+        ] {
+            let by = paths(by);
+            let mut bench = Bench::default().with(|needs| Sample::build(rate, &by, needs).unwrap());
+            bench.alone = true;
+            let (kept, terms) = bench.run(&[r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]);
+            assert_eq!(kept.len(), left, "{rate}");
+            assert_eq!(Sample::was_by_chance(&terms), by_chance, "{rate}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | `outcome` | `sent`, `dropped`, `unrouted` |
 //! | `sinks` | `name`, `scheme`, `route`, `edits` (of the route and the sink), `encoding`, `output` |
 //! | `held` | whose `with` lists hold it to merge it with others; all else is what it becomes alone |
+//! | `sampled` | whose `sample` goes by an id that only a run gives; all else is what becomes of an event that it keeps |
 //! | `left_out` | sinks that a `with` list kept it from |
 
 use serde_json::{Map, Value, json};
@@ -53,6 +54,7 @@ impl Explanation {
             "outcome": self.outcome(),
             "sinks": sinks.collect::<Vec<_>>(),
             "held": self.held,
+            "sampled": self.sampled,
             "left_out": self.left_out,
         })
     }

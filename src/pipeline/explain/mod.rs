@@ -22,7 +22,8 @@ use crate::route::{
 };
 use crate::sink::Part;
 use crate::sink::encode::Encoder;
-use crate::telemetry::{Owner, Transfer};
+use crate::telemetry::{Owner, Transfer, WithTerms};
+use crate::transform::Sample;
 use fields::Roles;
 pub use fields::{Change, FieldSeen, Origin, RoleSeen};
 pub use text::Style;
@@ -97,6 +98,9 @@ pub struct Explanation {
     /// Whose `with` lists hold it, to merge it with others: what is shown is what
     /// it becomes if none comes.
     pub held: Vec<String>,
+    /// Whose `with` lists keep it or not by an id that only a run gives: what is
+    /// shown is what it becomes if they keep it.
+    pub sampled: Vec<String>,
     /// The sinks that would, if a `with` list had not taken the event out.
     pub left_out: Vec<String>,
 }
@@ -320,7 +324,8 @@ impl Explainer {
             fields,
             meta,
             edits,
-            held: self.held(&routes),
+            held: self.lists(&routes, |terms| terms.merged > 0),
+            sampled: self.lists(&routes, Sample::was_by_chance),
             left_out: gone.map(|k| self.sinks[k].0.clone()).collect(),
             sinks: self.copies(&batch, &routes),
             routes,
@@ -339,16 +344,16 @@ impl Explainer {
         expected.filter_map(|each| each.unmet(batch)).collect()
     }
 
-    /// Whose lists hold the event explained last.
-    fn held(&self, routes: &[RouteSeen]) -> Vec<String> {
+    /// Whose lists did something to the event explained last.
+    fn lists(&self, routes: &[RouteSeen], did: fn(&WithTerms) -> bool) -> Vec<String> {
         let lists = self.transfer.lists.iter();
-        let held = lists.filter(|(_, terms)| terms.merged > 0);
+        let found = lists.filter(|(_, terms)| did(terms));
         let name = |owner: &Owner| match *owner {
             Owner::Source => "the source".to_owned(),
             Owner::Route(route) => format!("route {}", routes[route].name),
             Owner::Sink(sink) => format!("sink {}", self.sinks[sink].0),
         };
-        held.map(|(owner, _)| name(owner)).collect()
+        found.map(|(owner, _)| name(owner)).collect()
     }
 
     fn route(&self, verdict: RouteVerdict) -> RouteSeen {

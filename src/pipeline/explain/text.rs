@@ -88,6 +88,17 @@ impl Explanation {
                 "        what follows is what it becomes if none comes",
             );
         }
+        if !self.sampled.is_empty() {
+            let lists = self.sampled.join(", ");
+            let by = format!(
+                "by `sample` of {lists}: without `by` it goes by an id that only a run gives"
+            );
+            head(&mut out, "sampled", &by);
+            push(
+                &mut out,
+                "        what follows is what becomes of an event that it keeps",
+            );
+        }
         push(&mut out, &style.paint(Ink::Bold, "routes"));
         self.routes_text(style, &mut out);
         push(&mut out, &style.paint(Ink::Bold, "sinks"));
