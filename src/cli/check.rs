@@ -89,7 +89,7 @@ fn run(check: &Check) -> Result<u8, u8> {
 /// Whether a finding may only be there because a part of the config could not
 /// be read.
 fn follows(found: &Diagnostic) -> bool {
-    !["rule::", "parse", COMPONENT]
+    !["rule::", "parse", "config::with", COMPONENT]
         .iter()
         .any(|code| found.code.starts_with(code))
 }
