@@ -106,6 +106,35 @@ fn events_of_containers_are_found_at_their_first_lines() {
     }
 }
 
+/// Only what is not whole as it came is written anew: no marks are needed else.
+#[test]
+fn whole_lines_of_containers_stay_where_they_are() {
+    let cri = |text: &str| format!("2026-11-23T13:32:42.1Z stdout {text}\n");
+    let whole = [cri("F one"), "odd\n".to_owned(), cri("F "), cri("F four")].concat();
+    let docker = "{\"log\":\"a\\n\",\"stream\":\"stdout\",\"time\":\"t\"}\n";
+    let mut framer = framer(&Multiline::Partials, 1000, Oversize::Truncate);
+    for (text, rows) in [(&whole[..], 4), (&docker.repeat(3), 3)] {
+        let mut framer = framer.clone();
+        let mut chunk = Chunk::default();
+        chunk.begins_at(50);
+        chunk.text.extend_from_slice(text.as_bytes());
+        chunk.text.extend_from_slice(b"2026");
+        framer.frame(&mut chunk).expect("newlines");
+        assert_eq!(chunk.text, [text.as_bytes(), b"2026"].concat());
+        assert_eq!((chunk.ends.len(), chunk.marks.len()), (rows, 1));
+    }
+    let mut chunk = Chunk::default();
+    chunk.begins_at(50);
+    let rest = [cri("P fi"), cri("F ve"), cri("F six")].concat();
+    chunk.text.extend_from_slice(whole.as_bytes());
+    chunk.text.extend_from_slice(rest.as_bytes());
+    framer.frame(&mut chunk).expect("newlines");
+    assert!(chunk.text.starts_with(whole.as_bytes()));
+    let again = [cri("F five"), cri("F six")].concat();
+    assert_eq!(chunk.text[whole.len()..], *again.as_bytes());
+    assert_eq!(chunk.ends.len(), 6);
+}
+
 #[test]
 fn reading_again_begins_before_what_is_held() {
     let mut framer = framer(&Multiline::Partials, 1000, Oversize::Truncate);
