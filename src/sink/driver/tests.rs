@@ -206,6 +206,36 @@ async fn loads_fill_while_they_may_wait_and_several_are_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn loads_of_a_source_that_goes_on_are_few_and_not_late() {
+    let bench = Bench {
+        linger: Duration::from_secs(5),
+        goes_on: true,
+        ..Bench::default()
+    };
+    let (tell, mut told) = mpsc::channel(100);
+    let start = Instant::now();
+    let driver = bench.start(Concurrency::Fixed(3), move |texts| {
+        tell.try_send((texts.join(""), start.elapsed().as_millis()))
+            .unwrap();
+        ok()
+    });
+    for (pause, text) in [(0, "a\n"), (70, "b\n"), (10, "c\n"), (10, "d\n")] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        bench.send(text, true).await;
+    }
+    let mut loads = Vec::new();
+    for _ in 0..3 {
+        loads.push(told.recv().await.unwrap());
+    }
+    // A second to write; after a silence at once, else 50 ms after the one before.
+    let at = [("a", 1000), ("b", 1070), ("cd", 1120)];
+    assert_eq!(loads, at.map(|(texts, at)| (texts.to_owned(), at)));
+    bench.feed.close();
+    driver.await.unwrap();
+    assert_eq!(bench.heard.0.lock().unwrap().accepted, 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_goes_with_a_load_that_a_source_waits_for() {
     for (awaited, most) in [(false, 8), (true, 32)] {
         let bench = Bench::default();

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use super::super::*;
-use crate::event::{Needs, Receipt, Rows, Settled, Tally};
+use crate::event::{Haste, Needs, Receipt, Rows, Settled, Tally};
 use crate::seam::Clock;
 use crate::sink::encode::{Encoder, Options};
 use crate::sink::fixture::lines;
@@ -134,6 +134,20 @@ impl Settled for Heard {
     }
 }
 
+/// A source that goes on while it waits.
+#[derive(Debug)]
+struct GoingOn(Arc<Heard>);
+
+impl Settled for GoingOn {
+    fn settled(&self, tally: Tally) {
+        self.0.settled(tally);
+    }
+
+    fn haste(&self) -> Haste {
+        Haste::Some
+    }
+}
+
 /// A driver of sink 0, whose dead letters go to sink 1 and whose fallback is
 /// sink 2, which nobody drives.
 pub(super) struct Bench {
@@ -150,6 +164,8 @@ pub(super) struct Bench {
     pub(super) away: watch::Sender<Option<String>>,
     pub(super) stuck: watch::Sender<bool>,
     pub(super) linger: Duration,
+    /// Whether sources that wait go on meanwhile.
+    pub(super) goes_on: bool,
     pub(super) with_dead_letters: bool,
     pub(super) with_fallback: bool,
     pub(super) check_hangs: bool,
@@ -183,6 +199,7 @@ impl Default for Bench {
             away: watch::Sender::new(None),
             stuck: watch::Sender::new(false),
             linger: Duration::ZERO,
+            goes_on: false,
             with_dead_letters: true,
             with_fallback: false,
             check_hangs: false,
@@ -210,7 +227,14 @@ impl Bench {
         self.ledger
             .admit(0, &transfer, &mut entries, |_| None)
             .await;
-        let waiter = awaited.then(|| self.heard.clone() as Arc<dyn Settled>);
+        let waiter = awaited.then(|| -> Arc<dyn Settled> {
+            let heard = self.heard.clone();
+            if self.goes_on {
+                Arc::new(GoingOn(heard))
+            } else {
+                heard
+            }
+        });
         let rows = part.batch.rows();
         let receipt = Receipt::new(rows, Rows::All, self.report.clone(), waiter);
         let share = Share {
