@@ -70,7 +70,7 @@ impl Pattern {
         let program = compile::program(template, &parts, needs, defs)?;
         let state = State {
             spans: vec![Span::ABSENT; program.slots].into(),
-            memos: vec![Memo::EMPTY; program.slots].into(),
+            memos: Vec::new(),
             reference: Timestamp(0),
         };
         Ok(Pattern {
@@ -110,7 +110,7 @@ impl Pattern {
     /// again.
     pub(super) fn set_lead(&mut self, text: &[u8], time: Timestamp) {
         if let Some(Op::Capture { slot, .. }) = self.program.ops.first() {
-            self.state.memos[*slot].set(text, time);
+            self.state.memo(*slot).set(text, time);
         }
     }
 
@@ -123,7 +123,8 @@ impl Pattern {
             let (start, end) = (span.start as usize, span.end as usize);
             match span.kind {
                 FieldKind::Time => {
-                    let time = self.state.memos[named.slot].time();
+                    let memo = self.state.memos.get(named.slot);
+                    let time = memo.map_or(Timestamp::ABSENT, Memo::time);
                     let cell = Cell::new(start, end);
                     named.output.put_time(out, row, text, cell, time);
                 }

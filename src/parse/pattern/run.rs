@@ -61,8 +61,19 @@ impl Span {
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) spans: Box<[Span]>,
-    pub(super) memos: Box<[Memo]>,
+    /// One for each slot, once a time is read: most candidates of a stream never
+    /// get to one.
+    pub(super) memos: Vec<Memo>,
     pub(super) reference: Timestamp,
+}
+
+impl State {
+    pub(super) fn memo(&mut self, slot: usize) -> &mut Memo {
+        if self.memos.is_empty() {
+            self.memos.resize(self.spans.len(), Memo::EMPTY);
+        }
+        &mut self.memos[slot]
+    }
 }
 
 /// Matches `ops` at `text[at..end]`; where they end.
@@ -182,7 +193,8 @@ fn capture(
         Kind::Mark => mark(text, at, end)?,
         Kind::Quoted => quoted(text, at, end)?,
         Kind::Time(layout) => {
-            let len = state.memos[slot].read(layout, &text[at..end], state.reference)?;
+            let reference = state.reference;
+            let len = state.memo(slot).read(layout, &text[at..end], reference)?;
             (Span::new(at, at + len, FieldKind::Time), at + len)
         }
     };
