@@ -1,11 +1,12 @@
 //! A node's pods to a service: 100 CRI files of JSON lines of 216 bytes, followed
 //! by `kubernetes`, delivered to an HTTP server that checks every line.
 //!
-//! `cargo bench --bench tail [-- peak|rate]`. tflog is held to one core
+//! `cargo bench --bench tail [-- peak|rate|idle]`. tflog is held to one core
 //! (`taskset`), writers and server use the others. `peak` is how fast what is
 //! there is delivered; `rate` is what 10,000 lines a second cost while they are
-//! written. Nothing may be missing and nothing come twice. `TAIL_LINES` (2,000,000)
-//! and `TAIL_SECONDS` (20) change the lengths.
+//! written, and how late they come; `idle` is what 5,000 files cost to which nobody
+//! writes any more. Nothing may be missing and nothing come twice. `TAIL_LINES`
+//! (2,000,000) and `TAIL_SECONDS` (20) change the lengths, `TAIL_BINARY` the tflog.
 
 // What it finds out is printed.
 #![allow(clippy::print_stdout)]
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const PODS: usize = 100;
+const PODS_IDLE: usize = 5_000;
 const RATE: u64 = 10_000;
 const LINE_BYTES: usize = 216;
 /// Longer than any run takes.
@@ -36,6 +38,9 @@ fn main() {
     if wanted("rate") {
         rate(setting("TAIL_SECONDS", 20));
     }
+    if wanted("idle") {
+        idle(setting("TAIL_SECONDS", 20));
+    }
 }
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -44,7 +49,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 fn peak(lines: u64) {
-    let run = Bench::new();
+    let run = Bench::new(PODS);
     for pod in 0..PODS {
         run.write(pod, 0, lines / PODS as u64);
     }
@@ -63,7 +68,7 @@ fn peak(lines: u64) {
 }
 
 fn rate(seconds: u64) {
-    let run = Bench::new();
+    let run = Bench::new(PODS);
     let tflog = run.start();
     let (start, mut written) = (Instant::now(), [0; PODS]);
     let total = RATE * seconds;
@@ -81,10 +86,30 @@ fn rate(seconds: u64) {
     run.wait(total);
     let wall = start.elapsed().as_secs_f64();
     let (cpu, memory) = usage(&tflog);
+    let [median, most] = [0.5, 0.99].map(|part| run.server.late(start, part));
     run.finish(tflog, total);
     println!(
-        "rate: {RATE} lines/s for {seconds} s: {:.3} cores, {} MiB at most",
+        "rate: {RATE} lines/s for {seconds} s: {:.3} cores, {} MiB at most, \
+         {median} ms late (99%: {most} ms)",
         cpu / wall,
+        memory >> 20
+    );
+}
+
+fn idle(seconds: u64) {
+    let run = Bench::new(PODS_IDLE);
+    for pod in 0..PODS_IDLE {
+        run.write(pod, 0, 1);
+    }
+    let tflog = run.start();
+    run.wait(PODS_IDLE as u64);
+    let before = usage(&tflog).0;
+    std::thread::park_timeout(Duration::from_secs(seconds));
+    let (cpu, memory) = usage(&tflog);
+    run.finish(tflog, PODS_IDLE as u64);
+    println!(
+        "idle: {PODS_IDLE} files for {seconds} s: {:.4} cores, {} MiB at most",
+        (cpu - before) / seconds as f64,
         memory >> 20
     );
 }
@@ -100,15 +125,17 @@ struct Bench {
 /// Lines by pod: how often each number came.
 struct Got {
     pods: Mutex<Vec<Vec<u8>>>,
+    /// When each line came, and its place among all that are written at a rate.
+    times: Mutex<Vec<(Instant, u64)>>,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new(pods: usize) -> Bench {
         let dir = tempfile::Builder::new()
             .prefix("tflog-tail-")
             .tempdir_in("/dev/shm")
             .expect("a tmpfs");
-        let files = (0..PODS).map(|pod| {
+        let files = (0..pods).map(|pod| {
             let path = log(dir.path(), pod);
             std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
             Mutex::new(File::create(path).expect("made"))
@@ -117,7 +144,8 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("a port");
         let server = Arc::new(Got {
-            pods: Mutex::new(vec![Vec::new(); PODS]),
+            pods: Mutex::new(vec![Vec::new(); pods]),
+            times: Mutex::default(),
         });
         let got = server.clone();
         std::thread::spawn(move || {
@@ -144,8 +172,10 @@ impl Bench {
         );
         let path = self.dir.path().join("tflog.yaml");
         std::fs::write(&path, config).expect("written");
+        let binary = std::env::var("TAIL_BINARY");
+        let binary = binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_tflog").to_owned());
         Command::new("taskset")
-            .args(["-c", "0", env!("CARGO_BIN_EXE_tflog")])
+            .args(["-c", "0", &binary])
             .args(["--http", "none", "-c"])
             .arg(path)
             .stderr(Stdio::null())
@@ -160,7 +190,7 @@ impl Bench {
             let start = text.len();
             let _ = write!(
                 text,
-                "{{\"seq\":\"{pod:03}-{number:09}\",\"level\":\"info\",\"msg\":\"request finished\",\"path\":\"/api/v1/orders\",\"pad\":\""
+                "{{\"seq\":\"{pod:04}-{number:09}\",\"level\":\"info\",\"msg\":\"request finished\",\"path\":\"/api/v1/orders\",\"pad\":\""
             );
             text.resize(start + LINE_BYTES - 3, b'x');
             text.extend_from_slice(b"\"}\n");
@@ -197,20 +227,35 @@ impl Got {
         pods.iter().map(|pod| pod.len() as u64).sum()
     }
 
+    /// How late a part of the lines came that were due at [`RATE`], in ms.
+    fn late(&self, start: Instant, part: f64) -> u64 {
+        let times = self.times.lock().expect("not poisoned");
+        let late = times.iter().map(|(came, line)| {
+            let due = Duration::from_secs_f64(*line as f64 / RATE as f64);
+            came.saturating_duration_since(start + due).as_millis() as u64
+        });
+        let mut late: Vec<u64> = late.collect();
+        late.sort_unstable();
+        late[(part * (late.len() - 1) as f64) as usize]
+    }
+
     fn take(&self, body: &[u8]) {
+        let came = Instant::now();
+        let mut times = self.times.lock().expect("not poisoned");
         let mut pods = self.pods.lock().expect("not poisoned");
         for line in body.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
             let at = memchr::memmem::find(line, b"seq").expect("a number");
             let digits = &line[at + 3..];
             let start = digits.iter().position(u8::is_ascii_digit).expect("digits");
-            let text = std::str::from_utf8(&digits[start..start + 13]).expect("digits");
-            let pod: usize = text[..3].parse().expect("a pod");
-            let number: usize = text[4..].parse().expect("a number");
-            let times = &mut pods[pod];
-            if times.len() <= number {
-                times.resize(number + 1, 0);
+            let text = std::str::from_utf8(&digits[start..start + 14]).expect("digits");
+            let pod: usize = text[..4].parse().expect("a pod");
+            let number: usize = text[5..].parse().expect("a number");
+            let counts = &mut pods[pod];
+            if counts.len() <= number {
+                counts.resize(number + 1, 0);
             }
-            times[number] += 1;
+            counts[number] += 1;
+            times.push((came, (number * PODS + pod) as u64));
         }
     }
 }
