@@ -34,7 +34,7 @@ pub(in crate::source) fn named(path: &Path) -> Meta {
 }
 
 /// What is known of a file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in crate::source) struct About {
     pub(in crate::source) meta: Meta,
     /// How its lines are framed, if not as the source's.

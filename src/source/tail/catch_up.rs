@@ -17,6 +17,7 @@ use std::time::Duration;
 use flate2::read::MultiGzDecoder;
 use tokio::time::Instant;
 
+use super::about::About;
 use super::entry::{Entry, InOrder, Input};
 use super::identity::{Identity, PRINT_BYTES, Print, beginning};
 use super::settle::Progress;
@@ -38,7 +39,7 @@ const FORGET_DAYS: u64 = 2;
 pub(super) struct Past {
     path: PathBuf,
     print: Print,
-    /// How far it had been read.
+    /// How far it had been read, and sent.
     read: u64,
     id: u128,
     progress: Arc<Progress>,
@@ -56,7 +57,8 @@ impl Past {
         Past {
             path: entry.path.clone(),
             print: entry.print,
-            read: entry.read,
+            // Of a line that is not whole nothing has been sent.
+            read: entry.resume,
             id: entry.stream.origin,
             progress: entry.progress.clone(),
             ended: Instant::now(),
@@ -170,6 +172,42 @@ impl Tailer {
             self.suspects.push(suspect);
             self.found(path.clone());
             self.suspects.retain(|suspect| suspect.path != path);
+        }
+    }
+
+    /// The copy of a file that was truncated, beside it: the longest.
+    pub(super) fn copy_of(&self, original: &Entry) -> Option<PathBuf> {
+        let files = &*self.outlet.world.files;
+        let copies = beside(files, &original.path)
+            .into_iter()
+            .filter_map(|path| {
+                let (file, facts) = open(files, &path).ok()?;
+                let is_new =
+                    facts.is_file() && !self.by_identity.contains_key(&Identity::of(&facts));
+                let print = original.print;
+                let is_copy = is_new && print.bytes > 0 && print.matches(&*file).ok()?;
+                is_copy.then_some((facts.bytes, path))
+            });
+        copies.max().map(|(_, path)| path)
+    }
+
+    /// Reads a copy from where its original had been read, at the start of a line.
+    pub(super) fn read_copy(&mut self, path: &Path, past: &Past, about: About) {
+        let Ok((file, facts)) = open(&*self.outlet.world.files, path) else {
+            return;
+        };
+        self.leaving.retain(|leaving| leaving.id != past.id);
+        let from = From {
+            id: past.id,
+            // One that is shorter was made before the last of it was read.
+            offset: past.read.min(facts.bytes),
+            progress: Some(past.progress.clone()),
+        };
+        self.add(path.to_path_buf(), &facts, about, Input::Plain(file), from);
+        if let Some(&key) = self.by_path.get(path)
+            && !self.settings.finder.means(path)
+        {
+            self.lost_name(key);
         }
     }
 

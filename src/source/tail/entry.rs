@@ -55,7 +55,7 @@ pub(super) struct Entry {
     /// Events that it was.
     pub(super) events: u64,
     /// Where reading would have to begin if `rest` were lost.
-    resume: u64,
+    pub(super) resume: u64,
     /// The offset that is kept.
     pub(super) saved: u64,
     /// Its size and time of change at the last look.

@@ -64,6 +64,9 @@ impl Tailer {
                 }
             } else if entry.queued {
                 // Its turn says whether it still grows.
+            } else if rests < GONE_WAIT && entry.has_more() {
+                // Nobody looked while the pipeline had no room.
+                self.enqueue(key);
             } else if entry.input.is_some() {
                 let wholly = entry.is_unlinked();
                 self.retire(key, wholly).await?;
@@ -115,10 +118,17 @@ impl Tailer {
 
     /// A file was truncated or written anew: what it was is over.
     pub(super) async fn begin_anew(&mut self, key: usize) -> Result<(), SourceError> {
+        let Some(entry) = self.entries.get(&key) else {
+            return Ok(());
+        };
+        let copy = self.copy_of(entry);
         let Some(entry) = self.entries.get_mut(&key) else {
             return Ok(());
         };
-        entry.finish(&self.outlet).await?;
+        if copy.is_none() {
+            // Nothing will follow.
+            entry.finish(&self.outlet).await?;
+        }
         let past = Past::of(entry);
         let (path, gone, input) = (entry.path.clone(), entry.gone.clone(), entry.input.take());
         let about = entry.about();
@@ -126,7 +136,10 @@ impl Tailer {
             self.open_files -= 1;
         }
         self.forget(key);
-        self.past.push(past);
+        match copy {
+            Some(copy) => self.read_copy(&copy, &past, about.clone()),
+            None => self.past.push(past),
+        }
         let Some(Input::Plain(file)) = input else {
             return Ok(());
         };
@@ -193,6 +206,14 @@ impl Entry {
         match &self.input {
             Some(Input::Plain(file)) => file.facts().is_ok_and(|facts| facts.names == 0),
             _ => true,
+        }
+    }
+
+    /// Whether it is longer than what was read, as long as it is open.
+    fn has_more(&self) -> bool {
+        match &self.input {
+            Some(Input::Plain(file)) => file.facts().is_ok_and(|facts| facts.bytes > self.read),
+            _ => false,
         }
     }
 
