@@ -180,9 +180,6 @@ impl<'a> Finder<'a> {
         }
         let before = self.before(at);
         let keyed = matches!(before, b'=' | b'"' | b'\'');
-        if before == b' ' && self.is_told(at) {
-            return Some(stop);
-        }
         if form != Form::Full && before != 0 && !keyed && !self.is_enclosed(&span) {
             if form == Form::Epoch && self.epoch.is_none() {
                 self.epoch = Some((span, time));
@@ -199,14 +196,6 @@ impl<'a> Finder<'a> {
         self.found.time = Some((span, time));
         self.words_since_time = 0;
         Some(stop)
-    }
-
-    /// Whether a time at `at` is one that the message tells of: `compiled on …`.
-    /// `at` itself is no such word: `Started GET "/" at …`.
-    fn is_told(&self, at: usize) -> bool {
-        let head = &self.text[self.line.start..at];
-        let words = [&b" on "[..], b" since ", b" until "];
-        words.iter().any(|word| head.ends_with(word))
     }
 
     /// Takes the pending level if it goes with a time at `at`.

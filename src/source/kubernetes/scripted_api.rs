@@ -195,6 +195,7 @@ impl Watch {
 }
 
 /// A pod's metadata as the API sends it.
+#[allow(clippy::needless_pass_by_value, reason = "made where it is given")]
 pub(super) fn pod(uid: &str, version: &str, labels: Value, annotations: Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata",

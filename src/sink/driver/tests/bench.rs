@@ -150,6 +150,7 @@ impl Settled for GoingOn {
 
 /// A driver of sink 0, whose dead letters go to sink 1 and whose fallback is
 /// sink 2, which nobody drives.
+#[allow(clippy::struct_excessive_bools, reason = "each is set by one test")]
 pub(super) struct Bench {
     pub(super) ledger: Arc<Ledger>,
     pub(super) feed: Arc<Queue>,

@@ -19,7 +19,7 @@ mod failures;
 mod reading;
 
 /// As long as a test may wait for what must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A source that runs.
 struct Running {
