@@ -244,8 +244,9 @@ impl Tailer {
         entry.pass_over(framer);
         let bytes = entry.read - read;
         self.extent.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if entry.print.can_grow(entry.read) {
-            self.grow_print(key);
+        entry.grow_print();
+        if std::mem::take(&mut entry.print_grew) {
+            self.keep_print(key);
         }
         if self.settings.once {
             self.retire(key, true).await?;

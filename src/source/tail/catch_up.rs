@@ -175,20 +175,22 @@ impl Tailer {
         }
     }
 
-    /// The copy of a file that was truncated, beside it: the longest.
+    /// The copy of a file that was truncated, beside it, just made: the newest.
     pub(super) fn copy_of(&self, original: &Entry) -> Option<PathBuf> {
-        let files = &*self.outlet.world.files;
-        let copies = beside(files, &original.path)
+        let world = &self.outlet.world;
+        let since = world.clock.now().0 - PAST_WAIT.as_nanos() as i64;
+        let copies = beside(&*world.files, &original.path)
             .into_iter()
             .filter_map(|path| {
-                let (file, facts) = open(files, &path).ok()?;
-                let is_new =
-                    facts.is_file() && !self.by_identity.contains_key(&Identity::of(&facts));
+                let (file, facts) = open(&*world.files, &path).ok()?;
+                let is_new = facts.is_file()
+                    && facts.changed.0 > since
+                    && !self.by_identity.contains_key(&Identity::of(&facts));
                 let print = original.print;
                 let is_copy = is_new && print.bytes > 0 && print.matches(&*file).ok()?;
-                is_copy.then_some((facts.bytes, path))
+                is_copy.then_some((facts.changed, facts.bytes, path))
             });
-        copies.max().map(|(_, path)| path)
+        copies.max().map(|(.., path)| path)
     }
 
     /// Reads a copy from where its original had been read, at the start of a line.

@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) real: Option<PathBuf>,
     pub(super) identity: Identity,
     pub(super) print: Print,
+    /// Whether more of it is known than is kept.
+    pub(super) print_grew: bool,
     /// Names its events; its origin is the file's id.
     pub(super) stream: Arc<Stream>,
     pub(super) known: Known,
@@ -107,6 +109,7 @@ impl Entry {
             real: None,
             identity: Identity::of(facts),
             print: Print::default(),
+            print_grew: false,
             stream,
             known: Known::default(),
             input: None,
@@ -198,11 +201,24 @@ impl Entry {
             }
         }
         self.size = self.size.max(self.read);
+        // Not behind it: who sees the first line come may truncate the file.
+        self.grow_print();
         self.send(chunk, outlet).await?;
         if turn == Turn::End {
             self.hold.note(self.rest.input_at(0), &self.framer);
         }
         Ok(turn)
+    }
+
+    /// Learns more of how the file begins.
+    pub(super) fn grow_print(&mut self) {
+        if self.print.can_grow(self.read)
+            && let Some(Input::Plain(file)) = &self.input
+            && let Ok(print) = Print::before(&**file, self.read)
+        {
+            self.print = print;
+            self.print_grew = true;
+        }
     }
 
     /// Ends an event that may go on and has been waited for.

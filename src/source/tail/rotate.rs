@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::catch_up::{Past, beside};
 use super::entry::{Entry, Input};
-use super::identity::{Identity, Print};
+use super::identity::Identity;
 use super::store::Saved;
 use super::table::From;
 use super::tailer::{Leaving, Tailer};
@@ -167,18 +167,11 @@ impl Tailer {
     }
 
     /// More of the beginning is known.
-    pub(super) fn grow_print(&mut self, key: usize) {
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return;
-        };
-        if let Some(Input::Plain(file)) = &entry.input
-            && let Ok(print) = Print::before(&**file, entry.read)
+    pub(super) fn keep_print(&mut self, key: usize) {
+        if let Some(entry) = self.entries.get(&key)
+            && let Some(store) = &mut self.store
         {
-            entry.print = print;
-            let saved = entry.saved_on(self.today);
-            if let Some(store) = &mut self.store {
-                store.put(entry.stream.origin, saved);
-            }
+            store.put(entry.stream.origin, entry.saved_on(self.today));
         }
     }
 }

@@ -286,8 +286,8 @@ impl Tailer {
         if entry.hold.until.is_some() && !self.holding.contains(&key) {
             self.holding.push(key);
         }
-        if entry.print.can_grow(entry.read) {
-            self.grow_print(key);
+        if std::mem::take(&mut entry.print_grew) {
+            self.keep_print(key);
         }
         match turn {
             Turn::More => self.enqueue(key),
