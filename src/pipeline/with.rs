@@ -90,6 +90,14 @@ impl Tools for Editing {
         }
     }
 
+    fn write_but(&mut self, batch: &Batch, row: usize, name: &str, out: &mut Vec<u8>) -> bool {
+        let written = self.encoder.encode_row_but(batch, row, name, out);
+        if written && out.last() == Some(&b'\n') {
+            out.pop();
+        }
+        written
+    }
+
     fn describe(&mut self, stream: &Stream, columns: &mut Columns) {
         describe(&self.needs, stream, columns);
     }

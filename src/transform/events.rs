@@ -144,6 +144,20 @@ impl Events<'_> {
         &mut self,
         mut edit: impl FnMut(&mut Document, &Batch, usize) -> bool,
     ) {
+        self.edit_objects_but(
+            |_| None,
+            |document, batch, row, _| edit(document, batch, row),
+        );
+    }
+
+    /// As [`Events::edit_objects`], of which `edit` takes out a field first: `but`
+    /// names it for a row, or none. Where it is simple it is left out at once, which
+    /// `edit` is told: to write it and read it again is most of the work.
+    pub(super) fn edit_objects_but<'b>(
+        &mut self,
+        mut but: impl FnMut(usize) -> Option<&'b str>,
+        mut edit: impl FnMut(&mut Document, &Batch, usize, bool) -> bool,
+    ) {
         let batch = self.current.get();
         let Memory {
             chosen,
@@ -154,12 +168,20 @@ impl Events<'_> {
         } = &mut *self.memory;
         for row in chosen.iter() {
             let json = stale.contains(row) || batch.columns().json().contains(row);
+            let mut left_out = false;
             let loaded = if json {
                 document.load(batch.line(row))
             } else {
-                document.load_with(|text| self.tools.write(batch, row, text))
+                let name = but(row);
+                document.load_with(|text| {
+                    left_out =
+                        name.is_some_and(|name| self.tools.write_but(batch, row, name, text));
+                    if !left_out {
+                        self.tools.write(batch, row, text);
+                    }
+                })
             };
-            if loaded && edit(document, batch, row) {
+            if loaded && edit(document, batch, row, left_out) {
                 edits.json(row, |out| {
                     document.write(out);
                     true

@@ -67,6 +67,10 @@ impl Tools for Plain {
         out.extend_from_slice(b"\"}");
     }
 
+    fn write_but(&mut self, _: &Batch, _: usize, _: &str, _: &mut Vec<u8>) -> bool {
+        false
+    }
+
     fn describe(&mut self, _: &Stream, _: &mut Columns) {}
 }
 

@@ -130,6 +130,10 @@ pub trait Tools: Send {
     /// Appends a row as one JSON object, without a line end.
     fn write(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>);
 
+    /// As [`Tools::write`] but for the field `name`, where that is simple; else
+    /// false.
+    fn write_but(&mut self, batch: &Batch, row: usize, name: &str, out: &mut Vec<u8>) -> bool;
+
     /// Puts a stream's metadata into columns that were read.
     fn describe(&mut self, stream: &Stream, columns: &mut Columns);
 }

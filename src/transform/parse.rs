@@ -106,22 +106,34 @@ impl Parse {
 impl Transform for Parse {
     fn apply(&mut self, events: &mut Events<'_>) {
         self.read(events);
-        let mut found = self.rows.iter().zip(&self.object_ends).peekable();
-        let mut start = 0;
-        events.edit_objects(|document, _, row| {
-            let Some((_, &end)) = found.next_if(|(known, _)| **known == row) else {
-                return false;
+        // The strongest of its names is the field, where an event has it.
+        let name = match self.field.0.fields() {
+            [first, ..] if self.into.is_none() && first.parts().len() == 1 => Some(first.dotted()),
+            _ => None,
+        };
+        let found = self.rows.iter().zip(&self.object_ends);
+        let objects = found.scan(0, |start, (&row, &end)| {
+            Some((row, std::mem::replace(start, end)..end))
+        });
+        let objects = std::cell::RefCell::new(objects.peekable());
+        let gives_way = |row: usize| {
+            let mut objects = objects.borrow_mut();
+            let next = objects.peek();
+            name.filter(|_| next.is_some_and(|(known, object)| *known == row && !object.is_empty()))
+        };
+        events.edit_objects_but(gives_way, |document, _, row, left_out| {
+            let next = objects.borrow_mut().next_if(|(known, _)| *known == row);
+            let object = match next {
+                Some((_, object)) if !object.is_empty() => &self.objects[object],
+                _ => return false,
             };
-            let object = &self.objects[start..end];
-            start = end;
-            if object.is_empty() {
-                return false;
-            }
             let value = document.make(|out| out.extend_from_slice(object));
             if let Some(path) = &self.into {
                 document.set(path, value);
             } else {
-                document.remove(&self.field.0);
+                if !left_out {
+                    document.remove(&self.field.0);
+                }
                 document.merge(value);
             }
             true

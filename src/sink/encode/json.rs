@@ -21,6 +21,8 @@ pub(super) struct Json {
     pub(super) values: Values,
     grouping: Grouping,
     pick: Option<Pick>,
+    /// Recycled: the fields of a row but one.
+    fields: Vec<Field>,
 }
 
 impl Json {
@@ -80,6 +82,46 @@ impl Json {
         };
         writer.write(&mut Cursor::new(out), batch, row);
     }
+
+    /// Writes a row as it would be without its field `name`, if it is a row of a
+    /// field list with that one at its top and others; else false.
+    pub(super) fn encode_row_but(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        name: &str,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let columns = batch.columns();
+        if self.pick.is_some() || columns.json().contains(row) {
+            return false;
+        }
+        let (mut gone, mut free_keys) = (0, false);
+        self.fields.clear();
+        for &field in columns.fields(row) {
+            let def = columns.defs().get(field.def());
+            free_keys |= matches!(
+                field.kind(),
+                FieldKind::Key | FieldKind::EscapedKey | FieldKind::Object
+            );
+            if def.is_some_and(|def| matches!(&*def.parts, [part] if **part == *name)) {
+                gone += 1;
+            } else {
+                self.fields.push(field);
+            }
+        }
+        if gone != 1 || free_keys || self.fields.is_empty() {
+            return false;
+        }
+        self.values.near(batch.observed);
+        let mut writer = RowWriter {
+            table: self.tables.of(columns.defs()),
+            values: &mut self.values,
+            grouping: &mut self.grouping,
+            pick: None,
+        };
+        writer.write_list(&mut Cursor::new(out), batch, row, &self.fields)
+    }
 }
 
 struct RowWriter<'a> {
@@ -100,39 +142,57 @@ impl RowWriter<'_> {
             write_json_line(cursor, batch.line(row));
             return;
         }
-        let (text, fields) = (batch.text(), columns.fields(row));
-        if let Some(shape) = self.table.shapes.find(fields) {
-            shape.write(cursor, text, fields, self.values);
-        } else {
-            self.write_afresh(cursor, batch, row);
+        if !self.write_list(cursor, batch, row, columns.fields(row)) {
+            cursor.append(|out| {
+                out.extend_from_slice(b"{\"message\":\"");
+                self.values.string(batch.line(row), FieldKind::Text, out);
+                out.push(b'"');
+            });
+            Self::end(cursor, batch, row);
         }
-        if !batch.truncated().is_empty() && batch.truncated().binary_search(&(row as u32)).is_ok() {
-            cursor.bytes(b",\"truncated\":true");
-        }
-        cursor.bytes(b"}\n");
     }
 
-    /// Writes a row whose shape is not known, up to the end of its object.
-    fn write_afresh(&mut self, cursor: &mut Cursor, batch: &Batch, row: usize) {
-        let columns = batch.columns();
-        let (text, fields) = (batch.text(), columns.fields(row));
-        let start = cursor.position();
+    /// Writes an object of these fields; false if none of them is written.
+    fn write_list(
+        &mut self,
+        cursor: &mut Cursor,
+        batch: &Batch,
+        row: usize,
+        fields: &[Field],
+    ) -> bool {
+        if let Some(shape) = self.table.shapes.find(fields) {
+            shape.write(cursor, batch.text(), fields, self.values);
+        } else if !self.write_afresh(cursor, batch, fields) {
+            return false;
+        }
+        Self::end(cursor, batch, row);
+        true
+    }
+
+    /// Writes fields whose shape is not known, up to the end of their object.
+    fn write_afresh(&mut self, cursor: &mut Cursor, batch: &Batch, fields: &[Field]) -> bool {
+        let (text, start) = (batch.text(), cursor.position());
         if self.write_fields(cursor, text, fields).is_ok() {
             self.table.learn(fields);
         } else {
             cursor.rewind(start);
-            self.grouping
-                .write(cursor, text, fields, columns.defs(), self.values);
+            let defs = batch.columns().defs();
+            self.grouping.write(cursor, text, fields, defs, self.values);
         }
         if cursor.position() == start {
-            cursor.append(|out| {
-                out.extend_from_slice(b",\"message\":\"");
-                self.values.string(batch.line(row), FieldKind::Text, out);
-                out.push(b'"');
-            });
+            return false;
         }
         // Every key is written with the comma before it.
         cursor.patch(start, b'{');
+        true
+    }
+
+    /// Writes what stands behind the fields of a row.
+    fn end(cursor: &mut Cursor, batch: &Batch, row: usize) {
+        if !batch.truncated().is_empty() && batch.truncated().binary_search(&(row as u32)).is_ok() {
+            cursor.bytes(b",\"truncated\":true");
+        }
+        cursor.bytes(b"}\n");
     }
 
     /// Writes the fields as they come, each key with a comma before it. Fails

@@ -170,6 +170,21 @@ impl Encoder {
         }
     }
 
+    /// Writes a row as JSON as it would be without its field `name`; false, and
+    /// nothing is written, where that is not as simple as to leave it out.
+    pub fn encode_row_but(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        name: &str,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        match &mut self.0 {
+            Kind::Json(json) => json.encode_row_but(batch, row, name, out),
+            _ => false,
+        }
+    }
+
     /// How many values had invalid UTF-8 replaced since the last call.
     pub fn take_replaced(&mut self) -> u64 {
         match &mut self.0 {

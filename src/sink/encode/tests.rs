@@ -370,6 +370,14 @@ proptest! {
         prop_assert_eq!(out.matches('\n').count(), 1);
         let object: Result<serde_json::Map<_, _>, _> = serde_json::from_str(&out);
         prop_assert!(object.is_ok(), "{out:?}");
+        let (mut whole, mut without) = (object.unwrap(), Vec::new());
+        if json.encode_row_but(&row.batch, 0, "a", &mut without) {
+            whole.remove("a");
+            let without: serde_json::Map<_, _> = serde_json::from_slice(&without).unwrap();
+            prop_assert_eq!(without, whole);
+        } else {
+            prop_assert!(without.is_empty());
+        }
         let mut bytes = Vec::new();
         json.encode(&row, &mut bytes);
         prop_assert!(std::str::from_utf8(&bytes).is_ok());
