@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 /// How long any condition may take before a test fails: only reached by bugs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A command of tflog with an environment of its own.
+/// A command of tflog, or of the one that `IT_TFLOG` names, with an environment of
+/// its own.
 pub(crate) fn tflog(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tflog"));
+    let other = std::env::var_os("IT_TFLOG");
+    let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tflog").into());
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()

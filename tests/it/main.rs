@@ -7,6 +7,7 @@
 mod explain;
 mod hand_over;
 mod harness;
+mod torture;
 
 mod accounting;
 mod answer;

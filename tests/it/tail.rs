@@ -334,3 +334,85 @@ fn many_files_and_few_descriptors() {
     stop(running);
     assert_eq!(place.messages().len(), 600);
 }
+
+/// Copying and truncating has a race of its own: what is written between the two is
+/// in no file afterwards. No more than that is lost, and nothing comes twice.
+#[test]
+fn copytruncate_loses_only_what_is_written_between() {
+    let place = Place::new();
+    let numbers = |numbers: std::ops::Range<u32>| -> String {
+        let lines: Vec<_> = numbers.map(|number| format!("{number}\n")).collect();
+        lines.concat()
+    };
+    place.append("logs/a.log", &numbers(0..1000));
+    let running = Running::start(&mut place.command("*.log"));
+    place.wait_messages(1);
+    place.append("logs/a.log", &numbers(1000..2000));
+    std::fs::copy(place.path("logs/a.log"), place.path("logs/a.log.1")).unwrap();
+    place.append("logs/a.log", &numbers(2000..2010));
+    std::fs::File::create(place.path("logs/a.log")).unwrap();
+    place.append("logs/a.log", &numbers(3000..3010));
+    let kept: Vec<u32> = (0..2000).chain(3000..3010).collect();
+    let came = || -> Vec<u32> {
+        let mut came: Vec<u32> = place
+            .messages()
+            .iter()
+            .map(|number| number.parse().unwrap())
+            .collect();
+        came.sort_unstable();
+        came
+    };
+    wait_for("the lines", || {
+        let came = came();
+        let has = |number: &u32| came.binary_search(number).is_ok();
+        kept.iter().all(has).then_some(())
+    });
+    stop(running);
+    let mut came = came();
+    came.retain(|number| !(2000..2010).contains(number));
+    assert_eq!(came, kept);
+}
+
+/// Five thousand files to which nobody writes any more: descriptors and memory
+/// stay bounded. What they cost is printed.
+#[test]
+#[expect(clippy::print_stdout, reason = "figures for people")]
+fn files_that_rest_cost_little() {
+    const FILES: usize = 5_000;
+    let place = Place::new();
+    for number in 0..FILES {
+        place.append(&format!("logs/{number}.log"), "a line\n");
+    }
+    let running = Running::start(&mut place.command("*.log"));
+    // Each look at so many lines costs more than what is waited for.
+    let wait_lines = |count: usize| {
+        let came = || Some(std::fs::metadata(place.path("out")).ok()?.len());
+        let bytes = (FILES * 21 + (count - FILES) * 27) as u64;
+        wait_for("the lines", || came().filter(|came| *came >= bytes));
+    };
+    wait_lines(FILES);
+    let process = format!("/proc/{}", running.child.id());
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("{process}/stat")).unwrap();
+        let fields = stat.rsplit(") ").next().unwrap().split(' ');
+        let times = fields.skip(11).take(2);
+        times
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum::<u64>()
+    };
+    let (before, start) = (ticks(), std::time::Instant::now());
+    // One file that is written to, as a clock: rounds go on.
+    for number in 1..=20 {
+        place.append("logs/0.log", "another line\n");
+        wait_lines(FILES + number);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    // Linux counts in hundredths of a second.
+    let cores = (ticks() - before) as f64 / 100.0 / seconds;
+    let memory_mib = running.memory_bytes() >> 20;
+    let descriptors = std::fs::read_dir(format!("{process}/fd")).unwrap().count();
+    println!("{FILES} files: {memory_mib} MiB, {cores:.3} cores, {descriptors} descriptors");
+    assert!(descriptors < 560, "{descriptors} descriptors");
+    assert!(memory_mib < 400, "{memory_mib} MiB");
+    stop(running);
+}
