@@ -56,13 +56,24 @@ pub(crate) fn pipe(arguments: &[&str], input: &[u8]) -> Vec<u8> {
 /// A running tflog that is killed when the test ends.
 pub(crate) struct Running {
     pub(crate) child: Child,
+    /// Reads what it writes to stderr.
+    listener: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Running {
         Running {
             child: command.spawn().expect("tflog starts"),
+            listener: None,
         }
+    }
+
+    /// Reads stderr while it runs: of one that writes much, the pipe would fill.
+    pub(crate) fn listen(mut self) -> Running {
+        if let Some(pipe) = self.child.stderr.take() {
+            self.listener = Some(std::thread::spawn(|| text(pipe)));
+        }
+        self
     }
 
     /// Sends a signal by its name, as `kill` does.
@@ -77,10 +88,10 @@ impl Running {
 
     /// Waits for the end; the exit status and what was written to stderr.
     pub(crate) fn finish(mut self) -> (ExitStatus, String) {
-        let mut stderr = String::new();
-        if let Some(mut pipe) = self.child.stderr.take() {
-            pipe.read_to_string(&mut stderr).expect("stderr is text");
-        }
+        let stderr = match (self.listener.take(), self.child.stderr.take()) {
+            (Some(listener), _) => listener.join().expect("it reads"),
+            (None, pipe) => pipe.map(text).unwrap_or_default(),
+        };
         (self.child.wait().expect("tflog ends"), stderr)
     }
 
@@ -133,6 +144,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn text(mut from: impl Read) -> String {
+    let mut text = String::new();
+    from.read_to_string(&mut text).expect("it is text");
+    text
 }
 
 /// Waits until `condition` gives a value.

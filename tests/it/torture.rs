@@ -340,7 +340,7 @@ impl Torture {
     }
 
     pub(crate) fn start(&self) -> Running {
-        Running::start(&mut self.place.command("*.log"))
+        Running::start(&mut self.place.command("*.log")).listen()
     }
 
     /// Every line has come; which came more than once.

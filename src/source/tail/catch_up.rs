@@ -233,6 +233,7 @@ impl Tailer {
         let files = self.outlet.world.files.clone();
         let mut names: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
         let orphans: Vec<(u128, Saved)> = self.orphans.clone().into_iter().collect();
+        let mut missing = Vec::new();
         for (id, kept) in orphans {
             let directory = kept.path.parent().unwrap_or(Path::new("")).to_path_buf();
             let beside = names
@@ -260,13 +261,18 @@ impl Tailer {
                     store.remove(id);
                 }
             } else {
-                tracing::info!(
-                    "{}: {} is not there: it was read up to byte {}",
-                    self.settings.name,
-                    kept.path.display(),
-                    kept.offset
-                );
+                missing.push(kept);
             }
+        }
+        // One line, however many there are.
+        if let Some(first) = missing.first() {
+            tracing::info!(
+                files = missing.len(),
+                "{}: {} is not there: it was read up to byte {}",
+                self.settings.name,
+                first.path.display(),
+                first.offset
+            );
         }
     }
 
