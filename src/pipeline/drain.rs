@@ -25,18 +25,23 @@ const WRITE_OFF_MAX: Duration = Duration::from_secs(2);
 /// How long the disk may take for its last syncs.
 const FINISH_MAX: Duration = Duration::from_secs(5);
 
-/// The end of a source and its router.
+/// The end of a source or of its router.
 pub(super) type Ending = Pin<Box<dyn Future<Output = Gone> + Send>>;
 /// The end of a sink; what failed, if something did.
 pub(super) type Draining = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
-/// How a source and its router ended.
+/// How a part of a source ended; `None`: it panicked.
+pub(super) enum End {
+    Source(Option<Result<(), SourceError>>),
+    /// Its router, which outlives it.
+    Router(Option<()>),
+}
+
+/// A source of which a part has ended. Each is told of at once: a router may wait
+/// for a sink that hangs, and what its source failed of is to be reported still.
 pub(super) struct Gone {
     pub(super) id: u64,
-    /// None: it panicked.
-    pub(super) source: Option<Result<(), SourceError>>,
-    /// None: it panicked.
-    pub(super) router: Option<()>,
+    pub(super) end: End,
 }
 
 /// Where shares of a sink can be when it hangs, as long as it is there.
@@ -48,29 +53,31 @@ pub(super) struct Hands {
 }
 
 impl Pipeline {
-    /// Notes the end of a source.
+    /// Notes the end of a source or its router.
     pub(super) fn ended(&mut self, gone: &Gone, failures: &mut Vec<String>) {
         let Some(at) = self.sources.iter().position(|s| s.id == gone.id) else {
             return;
         };
         let source = &mut self.sources[at];
-        let name = source.name.clone();
-        if source.phase == Phase::Leaving {
-            self.sources.remove(at);
-        } else {
-            source.phase = Phase::Done;
-        }
-        if let Some(Err(error)) = &gone.source {
-            failures.push(format!("source {name}: {error}"));
-        }
-        if gone.source.is_none() {
-            failures.push(format!("source {name} panicked; this is a bug in tflog"));
-        }
-        if gone.router.is_none() {
-            failures.push("a router panicked; this is a bug in tflog".to_owned());
-        }
-        if gone.source.is_none() || gone.router.is_none() {
-            self.control.stop();
+        let name = &source.name;
+        match &gone.end {
+            End::Source(Some(Ok(()))) => {}
+            End::Source(Some(Err(error))) => failures.push(format!("source {name}: {error}")),
+            End::Source(None) => {
+                failures.push(format!("source {name} panicked; this is a bug in tflog"));
+                self.control.stop();
+            }
+            End::Router(ended) => {
+                if source.phase == Phase::Leaving {
+                    self.sources.remove(at);
+                } else {
+                    source.phase = Phase::Done;
+                }
+                if ended.is_none() {
+                    failures.push("a router panicked; this is a bug in tflog".to_owned());
+                    self.control.stop();
+                }
+            }
         }
     }
 }

@@ -38,8 +38,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 
 pub use control::Control;
@@ -241,6 +241,9 @@ impl Pipeline {
         };
         if hangs {
             write_off(&self.ledger, &self.hands).await;
+            while let Some(Some(gone)) = self.endings.next().now_or_never() {
+                self.ended(&gone, &mut failures);
+            }
         }
         finish_spools(std::mem::take(&mut self.spools), &mut failures).await;
         let snapshot = self.ledger.snapshot();

@@ -7,7 +7,7 @@ use futures_util::future::Shared;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::drain::{Gone, Hands};
+use super::drain::{End, Gone, Hands};
 use super::entrance::Entrance;
 use super::lanes::Lanes;
 use super::queue::{Reread, Reservoir};
@@ -219,11 +219,18 @@ impl Pipeline {
         let source = spawn.stage(&name, run)?;
         let (here, gone) = watch::channel(());
         let id = self.standing.next_id();
+        let (tell, ended) = oneshot::channel();
         self.endings.push(Box::pin(async move {
-            let source = source.await;
-            let router = router.await;
+            let end = End::Source(source.await);
+            // The other one waits for it.
+            let _ = tell.send(());
+            Gone { id, end }
+        }));
+        self.endings.push(Box::pin(async move {
+            let _ = ended.await;
+            let end = End::Router(router.await);
             drop(here);
-            Gone { id, source, router }
+            Gone { id, end }
         }));
         self.sources.push(RunningSource {
             id,

@@ -11,7 +11,7 @@ use tflog::route::{RouteSpec, Table, Target, When};
 use tflog::seam::World;
 use tflog::sink::driver::LoadLimits;
 use tflog::sink::{Load, Sink, SinkError, SinkFuture, Written};
-use tflog::source::{Outlet, Source, SourceFuture, Stop};
+use tflog::source::{Outlet, Source, SourceError, SourceFuture, Stop};
 use tflog::telemetry::{Labels, Quota, Snapshot, WhenFull};
 
 /// Sends so many batches of three lines, a second apart.
@@ -165,6 +165,46 @@ async fn a_leaked_ack_breaks_the_equations() {
         ledger.snapshot().violations_at_end(),
         ["source 0: 2 events were never settled"]
     );
+}
+
+/// Sends more than there is room for, and fails.
+struct Fails;
+
+impl Source for Fails {
+    fn run(self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static> {
+        Box::pin(async move {
+            Box::new(Lines { batches: 4 }).run(outlet, stop).await?;
+            Err(SourceError::Failed("on purpose".into()))
+        })
+    }
+}
+
+/// What a source failed of is in the report, also where its router still waits
+/// for a sink that hangs when time is up.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_behind_a_hung_sink_is_reported() {
+    struct Hangs;
+    impl Sink for Hangs {
+        fn write<'a>(&'a mut self, _load: &'a Load) -> SinkFuture<'a, Written> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let mut plan = plan(Fails, Hangs);
+    plan.sinks[0].quota.bytes_max = 16;
+    let world = World::simulated(Timestamp(0), 7);
+    let pipeline = Pipeline::start(plan, &world).await.expect("it starts");
+    let (control, monitor) = (pipeline.control(), pipeline.monitor());
+    let stopping = async {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert!(
+            monitor.snapshot().sinks[0].waited_for > 0,
+            "it waits for room"
+        );
+        control.stop();
+    };
+    let (report, ()) = tokio::join!(pipeline.finish(), stopping);
+    assert_eq!(report.failures, ["source in: on purpose"]);
+    assert_eq!(report.snapshot.violations_at_end(), [""; 0]);
 }
 
 /// A source that panics is a failure that is reported, and a sink that panics
