@@ -13,7 +13,7 @@ use super::lanes::Lanes;
 use super::queue::User;
 use super::with::Lists;
 use crate::buffer::Memory;
-use crate::event::{Ack, Batch, Bits, Late, Receipt, Rows, Settled, Share};
+use crate::event::{Ack, Batch, Bits, Late, Outcome, Receipt, Rows, Settled, Share};
 use crate::parse::Formats;
 use crate::route::{Routed, Table};
 use crate::seam::Clock;
@@ -176,10 +176,10 @@ impl Router {
     async fn admit(&mut self) {
         let buffers = &self.plan.sinks;
         let evict = |sink: usize| {
-            buffers[sink]
-                .buffer
-                .try_pop()
-                .map(|(_share, demand)| demand)
+            let (share, demand) = buffers[sink].buffer.try_pop()?;
+            // Meant, and counted: a record that it is the dead letter of is done.
+            share.ack.settle(Outcome::Delivered);
+            Some(demand)
         };
         let scratch = &mut self.scratch;
         self.ledger

@@ -4,6 +4,7 @@
 // Tests may panic anywhere: that is how they fail.
 #![allow(clippy::unwrap_used)]
 
+mod evicted;
 mod explain;
 mod hand_over;
 mod harness;
