@@ -1,5 +1,7 @@
 //! A file's content: as programs see it, and as a loss of power leaves it.
 
+use std::collections::HashSet;
+
 use crate::seam::Random;
 
 /// What a disk writes wholly or not at all.
@@ -70,6 +72,7 @@ impl Inode {
         let dirty = std::mem::take(&mut self.dirty);
         if let Some(random) = random {
             let (kind, mut left) = (random.u64() % 4, random.u64() as usize % 4096);
+            let mut lost = HashSet::new();
             for dirty in dirty {
                 match dirty {
                     _ if kind == 0 => {}
@@ -86,19 +89,33 @@ impl Inode {
                     Dirty::Write(offset, bytes) if kind == 2 => {
                         put(&mut self.durable, offset, &bytes);
                     }
-                    Dirty::Write(offset, bytes) => self.keep_sectors(offset, &bytes, random),
+                    Dirty::Write(offset, bytes) => {
+                        self.keep_sectors(offset, &bytes, random, &mut lost);
+                    }
                 }
             }
         }
         self.content = self.durable.clone();
     }
 
-    fn keep_sectors(&mut self, offset: usize, bytes: &[u8], random: &Random) {
+    /// Writes to one sector are kept up to one of them: a later state of it has
+    /// the earlier ones in it. `lost` are the sectors of which no more is kept.
+    fn keep_sectors(
+        &mut self,
+        offset: usize,
+        bytes: &[u8],
+        random: &Random,
+        lost: &mut HashSet<usize>,
+    ) {
         let mut at = 0;
         while at < bytes.len() {
             let sector_end = (offset + at) / SECTOR_BYTES * SECTOR_BYTES + SECTOR_BYTES;
             let end = (sector_end - offset).min(bytes.len());
-            if random.u64().is_multiple_of(2) {
+            let is_kept = random.u64().is_multiple_of(2);
+            if !is_kept {
+                lost.insert(sector_end);
+            }
+            if is_kept && !lost.contains(&sector_end) {
                 put(&mut self.durable, offset + at, &bytes[at..end]);
             }
             at = end;
