@@ -49,7 +49,8 @@ impl Service {
         let http = free_address();
         let mut command = tflog(&["-c", path.to_str().unwrap(), "--http", &http.to_string()]);
         let command = command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let running = Running::start(command);
+        // Some hundred reloads fill the pipe.
+        let running = Running::start(command).listen();
         connect(http);
         // It answers once all sources are open.
         get(http, "/health");
