@@ -7,7 +7,7 @@ use super::super::pairs::Pairs;
 use super::super::pattern::Pattern;
 use super::super::syslog::Syslog;
 use super::super::text::Text;
-use super::super::{Parser, line_of};
+use super::super::{Parser, parse_row};
 use super::bytes::{AsciiSet, ByteSet};
 use crate::event::Columns;
 
@@ -94,9 +94,18 @@ impl Candidate {
     ) -> usize {
         match self {
             Candidate::Json(parser) => {
-                let other = |row: &usize| !may_be_object(&text[line_of(text, ends, *row)]);
-                let end = rows.clone().find(other).unwrap_or(rows.end);
-                parser.parse_rows(text, ends, rows.start..end, out, fallback)
+                // Row by row: rows looked at ahead would be looked at again behind
+                // each line that is no object.
+                for row in rows.clone() {
+                    let read = |line: Range<usize>, out: &mut Columns| {
+                        may_be_object(&text[line.clone()])
+                            && parser.parse_line(text, line, row, out)
+                    };
+                    if !parse_row(text, ends, row, out, fallback, read) {
+                        return row;
+                    }
+                }
+                rows.end
             }
             Candidate::Pattern(parser) => parser.parse_rows(text, ends, rows, out, fallback),
             Candidate::Syslog(parser) => parser.parse_rows(text, ends, rows, out, fallback),
