@@ -1,9 +1,12 @@
 //! The whole pipeline on one thread under a paused clock, and an oracle that
 //! can fail.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tflog::config::plan::{Extras, build};
+use tflog::config::{Input, Inputs, load};
 use tflog::event::{Ack, Chunk, Needs, Timestamp};
 use tflog::parse::Formats;
 use tflog::pipeline::{Pipeline, Plan, PlannedSink, PlannedSource, Withs};
@@ -62,6 +65,25 @@ impl Sink for Recorder {
             Ok(Written::default())
         })
     }
+}
+
+/// The plan of a config whose source `app` is this one.
+pub(crate) fn plan_of(yaml: &str, source: impl Source + 'static, world: &World) -> Plan {
+    let inputs = Inputs {
+        files: vec![Input::Text {
+            name: "tflog.yaml".into(),
+            text: yaml.into(),
+        }],
+        ..Inputs::default()
+    };
+    let config = load(&inputs).expect("loads").config;
+    let source: Box<dyn Source> = Box::new(source);
+    let extras = Extras {
+        sources: HashMap::from([("app".to_owned(), source)]),
+        ..Extras::default()
+    };
+    let built = build(&config, extras, world).map_err(|errors| format!("{errors:?}"));
+    built.expect("a plan").plan
 }
 
 pub(crate) fn plan(source: impl Source + 'static, sink: impl Sink + 'static) -> Plan {

@@ -1,19 +1,18 @@
 //! A wall clock that is set back and forward by hours: everything goes on as if
 //! it had not been.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tflog::config::plan::{self, Extras};
-use tflog::config::{Input, Inputs, load};
 use tflog::event::{Chunk, Settled, Tally, Timestamp};
 use tflog::pipeline::{Pipeline, Plan};
 use tflog::seam::{Clock, FaultyDisk, World};
 use tflog::sink::{Load, Sink, SinkError, SinkFuture, Written};
 use tflog::source::{Outlet, Source, SourceFuture, Stop};
 use tflog::telemetry::Snapshot;
+
+use crate::accounting::plan_of;
 
 /// 2026-11-23 13:32:42 UTC.
 const START: Timestamp = Timestamp(1_795_440_762_000_000_000);
@@ -103,21 +102,7 @@ impl Sink for Recorder {
 }
 
 fn planned(world: &World, heard: Arc<Heard>) -> (Plan, Vec<Arc<Mutex<String>>>) {
-    let inputs = Inputs {
-        files: vec![Input::Text {
-            name: "tflog.yaml".into(),
-            text: CONFIG.into(),
-        }],
-        ..Inputs::default()
-    };
-    let config = load(&inputs).expect("loads").config;
-    let source: Box<dyn Source> = Box::new(Ticking(heard));
-    let extras = Extras {
-        sources: HashMap::from([("app".to_owned(), source)]),
-        ..Extras::default()
-    };
-    let built = plan::build(&config, extras, world).map_err(|errors| format!("{errors:?}"));
-    let mut plan = built.expect("a plan").plan;
+    let mut plan = plan_of(CONFIG, Ticking(heard), world);
     let recorded = plan
         .sinks
         .iter_mut()

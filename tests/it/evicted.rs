@@ -1,18 +1,17 @@
 //! A dead letter that its sink lets go for want of room is done with: what is on
 //! disk of it is not delivered again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tflog::config::plan::{self, Extras};
-use tflog::config::{Input, Inputs, load};
 use tflog::event::{Chunk, Timestamp};
 use tflog::pipeline::Pipeline;
 use tflog::seam::{FaultyDisk, World};
 use tflog::sink::{Load, Sink, SinkError, SinkFuture, Written};
 use tflog::source::{Outlet, Source, SourceFuture, Stop};
 use tflog::telemetry::Snapshot;
+
+use crate::accounting::plan_of;
 
 const CONFIG: &str = "
 state: /state
@@ -70,21 +69,7 @@ async fn run(disk: &FaultyDisk, lines: Vec<String>) -> Snapshot {
         disk: Arc::new(disk.clone()),
         ..World::simulated(Timestamp(0), 7)
     };
-    let inputs = Inputs {
-        files: vec![Input::Text {
-            name: "tflog.yaml".into(),
-            text: CONFIG.into(),
-        }],
-        ..Inputs::default()
-    };
-    let config = load(&inputs).expect("loads").config;
-    let source: Box<dyn Source> = Box::new(Lines(lines));
-    let extras = Extras {
-        sources: HashMap::from([("app".to_owned(), source)]),
-        ..Extras::default()
-    };
-    let built = plan::build(&config, extras, &world).map_err(|errors| format!("{errors:?}"));
-    let mut plan = built.expect("a plan").plan;
+    let mut plan = plan_of(CONFIG, Lines(lines), &world);
     plan.sinks[0].sink = Box::new(Refuses);
     plan.sinks[1].sink = Box::new(Slow);
     let pipeline = Pipeline::start(plan, &world).await.expect("it starts");

@@ -1,19 +1,18 @@
 //! Events that lists hold: none is lost or settled twice, the equations hold at
 //! every moment, and nobody waits for ever.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tflog::config::plan::{self, Extras};
-use tflog::config::{Input, Inputs, load};
 use tflog::event::{Chunk, Settled, Tally, Timestamp};
 use tflog::pipeline::{Pipeline, Plan};
 use tflog::seam::World;
 use tflog::sink::{Load, Sink, SinkError, SinkFuture, Written};
 use tflog::source::{Outlet, Source, SourceFuture, Stop};
 use tflog::telemetry::Snapshot;
+
+use crate::accounting::plan_of;
 
 /// Every batch's end.
 #[derive(Debug, Default)]
@@ -119,21 +118,7 @@ impl Sink for Recorder {
 /// The plan of a config with a source `app`, whose sinks record.
 fn planned(yaml: &str, source: Scripted, poison: &'static str) -> (Plan, Vec<Got>, World) {
     let world = World::simulated(Timestamp(0), 7);
-    let inputs = Inputs {
-        files: vec![Input::Text {
-            name: "tflog.yaml".into(),
-            text: yaml.into(),
-        }],
-        ..Inputs::default()
-    };
-    let config = load(&inputs).expect("loads").config;
-    let source: Box<dyn Source> = Box::new(source);
-    let extras = Extras {
-        sources: HashMap::from([("app".to_owned(), source)]),
-        ..Extras::default()
-    };
-    let built = plan::build(&config, extras, &world).map_err(|errors| format!("{errors:?}"));
-    let mut plan = built.map(|built| built.plan).expect("a plan");
+    let mut plan = plan_of(yaml, source, &world);
     let mut all = Vec::new();
     for sink in &mut plan.sinks {
         let got = Got::default();
