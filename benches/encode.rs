@@ -1,16 +1,13 @@
-//! Encoding alone: access log lines with field lists to JSON objects, and
-//! strings to JSON. The lists are made by the cheapest scanner there could be,
-//! once per iteration, so that what it costs to have them in the cache counts.
+//! Encoding: access log lines to JSON objects, with their parser and without,
+//! and strings to JSON.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tflog::event::escape::escape_json;
-use tflog::event::time::Layout;
-use tflog::event::{
-    Batch, Chunk, Columns, Defs, Field, FieldKind, Needs, Pool, Rows, Stream, Timestamp,
-};
+use tflog::event::{Batch, Chunk, Needs, Pool, Rows, Stream, Timestamp};
+use tflog::parse::{Formats, Parser};
 use tflog::sink::Part;
 use tflog::sink::encode::{Encoder, Options};
 
@@ -44,56 +41,6 @@ fn access_log() -> Vec<u8> {
     text
 }
 
-fn defs() -> Arc<Defs> {
-    let mut defs = Defs::default();
-    let layout = Layout::compile("%d/%b/%Y:%H:%M:%S %z").ok().map(Arc::new);
-    defs.add("timestamp", None, layout);
-    for name in [
-        "message",
-        "client",
-        "http.method",
-        "http.path",
-        "http.status",
-        "http.bytes",
-        "referrer",
-        "user_agent",
-    ] {
-        defs.add(name, None, None);
-    }
-    Arc::new(defs)
-}
-
-/// Lists the fields of combined log lines; knows nothing of bad ones.
-fn scan(text: &[u8], ends: &[u32], columns: &mut Columns) {
-    let mut start = 0;
-    for &end in ends {
-        let end = end as usize;
-        let find = |byte, from| from + memchr::memchr(byte, &text[from..end]).unwrap_or(0);
-        let client = find(b' ', start);
-        let time = find(b'[', client) + 1;
-        let time_end = time + 26;
-        let request = time_end + 3;
-        let method = find(b' ', request);
-        let path = find(b' ', method + 1);
-        let request_end = find(b'"', path);
-        let status = request_end + 2;
-        let bytes_end = find(b' ', status + 4);
-        let referrer_end = find(b'"', bytes_end + 2);
-        let mut push = |def, kind, from, to| columns.push_field(Field::new(def, kind, from, to));
-        push(0, FieldKind::Time, time, time_end);
-        push(1, FieldKind::Text, request, request_end);
-        push(2, FieldKind::Text, start, client);
-        push(3, FieldKind::Text, request, method);
-        push(4, FieldKind::Text, method + 1, path);
-        push(5, FieldKind::Number, status, status + 3);
-        push(6, FieldKind::Number, status + 4, bytes_end);
-        push(7, FieldKind::Text, bytes_end + 2, referrer_end);
-        push(8, FieldKind::Text, referrer_end + 3, end - 2);
-        columns.end_row();
-        start = end;
-    }
-}
-
 fn combined_to_json(criterion: &mut Criterion) {
     let mut needs = Needs::default();
     let Ok(mut json) = Encoder::build("json", Options::default(), &mut needs) else {
@@ -114,19 +61,21 @@ fn combined_to_json(criterion: &mut Criterion) {
         batch: Arc::new(batch),
         rows: Rows::All,
     };
-    let (defs, mut out) = (defs(), Vec::new());
-    let parse = |part: &mut Part| {
+    let no_json = |_: &Needs| -> Box<dyn Parser> { unreachable!("combined has no JSON lines") };
+    let formats = Formats::build("combined", &needs, no_json).expect("a format");
+    let (mut reader, mut out) = (formats.reader(), Vec::new());
+    let mut parse = |part: &mut Part| {
         if let Some(batch) = Arc::get_mut(&mut part.batch) {
             batch.parse_with(|text, ends, columns| {
-                columns.reset(&needs, ends.len(), &defs);
-                scan(text, ends, columns);
+                reader.read(Timestamp(0), text, ends, columns);
+                assert!(columns.failed().none());
             });
         }
     };
     let mut group = criterion.benchmark_group("combined");
     group.throughput(Throughput::Bytes(bytes));
-    group.bench_function("scan", |b| b.iter(|| parse(black_box(&mut part))));
-    group.bench_function("scan and encode", |b| {
+    group.bench_function("parse", |b| b.iter(|| parse(black_box(&mut part))));
+    group.bench_function("parse and encode", |b| {
         b.iter(|| {
             parse(black_box(&mut part));
             out.clear();

@@ -57,6 +57,21 @@ impl Field {
     /// The definition index of a value whose key is the entry before it.
     pub const KEYED: u32 = 0x00ff_ffff;
 
+    /// No field: the place of one in a row that does not have it. It is in no
+    /// row's list.
+    pub const ABSENT: Field = Field {
+        tag: u32::MAX,
+        start: 0,
+        len: 0,
+    };
+
+    /// Whether it is [`Field::ABSENT`].
+    #[inline]
+    #[must_use]
+    pub fn is_absent(self) -> bool {
+        self.tag == u32::MAX
+    }
+
     /// A value of the field `def`, at `text[start..end]`.
     #[must_use]
     pub fn new(def: u32, kind: FieldKind, start: usize, end: usize) -> Field {

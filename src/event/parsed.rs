@@ -229,9 +229,19 @@ impl Columns {
         self.fields.push(field);
     }
 
-    /// Adds entries to the list of the row being parsed.
-    pub fn push_fields(&mut self, fields: impl Iterator<Item = Field>) {
-        self.fields.extend(fields);
+    /// Adds those of `fields` to the list of the row being parsed that are there.
+    #[inline]
+    pub fn push_present(&mut self, fields: &[Field]) {
+        let start = self.fields.len();
+        self.fields.extend_from_slice(fields);
+        let added = &mut self.fields[start..];
+        let mut kept = 0;
+        for i in 0..added.len() {
+            let field = added[i];
+            added[kept] = field;
+            kept += usize::from(!field.is_absent());
+        }
+        self.fields.truncate(start + kept);
     }
 
     /// The entries of the row being parsed.

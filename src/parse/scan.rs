@@ -38,22 +38,6 @@ pub(super) fn non_digit(text: &[u8], from: usize, end: usize) -> usize {
     first(text, from, end, Chunk::non_digits).unwrap_or(end)
 }
 
-/// Where `literal` is first in `text[from..end]`; `literal` is not empty.
-#[inline]
-pub(super) fn find_literal(text: &[u8], from: usize, end: usize, literal: &[u8]) -> Option<usize> {
-    if let [byte] = literal {
-        return find(text, from, end, *byte);
-    }
-    let mut at = from;
-    loop {
-        at = find(text, at, end, literal[0])?;
-        if starts_with(text, at, end, literal) {
-            return Some(at);
-        }
-        at += 1;
-    }
-}
-
 /// Whether `text[at..end]` begins with `literal`: for literals of a few bytes,
 /// where a call of `memcmp` costs more than the comparison.
 #[inline]
@@ -123,8 +107,6 @@ mod tests {
             prop_assert_eq!(blank(&text, from, end), at);
             let at = window.iter().position(|b| !b.is_ascii_digit()).map_or(end, |i| from + i);
             prop_assert_eq!(non_digit(&text, from, end), at);
-            let at = window.windows(2).position(|w| w == b"a ").map(|i| from + i);
-            prop_assert_eq!(find_literal(&text, from, end, b"a "), at);
         }
     }
 }

@@ -1,53 +1,81 @@
 //! Parts to a program: what ends each capture, and where its value goes.
 
+use std::sync::Arc;
+
 use super::super::detect::{AsciiSet, ByteSet};
 use super::super::output::{Output, role_of};
-use super::template::{Capture, Kind, Part, TemplateError, error};
+use super::literal::Literal;
+use super::template::{self, Kind, Part, TemplateError, error};
+use crate::event::time::Layout;
 use crate::event::{Defs, Needs, Role};
 
 /// What ends a capture that does not end by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    Literal(Box<[u8]>),
+    Literal(Literal),
     End,
 }
 
 /// One step of matching.
 #[derive(Debug)]
 pub(super) enum Op {
-    /// These bytes; `padded` takes further spaces after them.
-    Literal { bytes: Box<[u8]>, padded: bool },
-    /// A capture into `slot`.
-    Capture {
-        kind: Kind,
-        slot: usize,
-        until: Box<[Stop]>,
-        inside: Option<Group>,
-    },
+    Literal(Literal),
+    Capture(Capture),
     /// All of these or nothing.
     Optional(Group),
+}
+
+/// A capture with all that is known before the first line.
+#[derive(Debug)]
+pub(super) struct Capture {
+    pub(super) take: Take,
+    /// Which of the program's slots it fills; the one behind the last is
+    /// nobody's.
+    pub(super) slot: usize,
+    /// What the slot's entry is called.
+    pub(super) def: u32,
+    pub(super) inside: Option<Group>,
+}
+
+/// What a capture takes: a [`Kind`] that knows what follows it.
+#[derive(Debug)]
+pub(super) enum Take {
+    /// Up to the first of the stops; mostly there is one.
+    Text(Literal),
+    TextUntil(Box<[Stop]>),
+    /// Up to white space.
+    Word,
+    WordUntil(Box<[Stop]>),
+    Most(Box<[Stop]>),
+    Name,
+    Rest,
+    Raw,
+    Stream,
+    Int,
+    Float,
+    Ip,
+    Level,
+    Mark,
+    Quoted,
+    /// A time and which of the program's times it is.
+    Time(Arc<Layout>, usize),
 }
 
 /// Steps with the slots that they fill, to be emptied if one fails.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) ops: Box<[Op]>,
-    pub(super) slots: std::ops::Range<usize>,
+    pub(super) slots: Box<[usize]>,
     /// The bytes that what they match can begin with, if it is anything.
     pub(super) firsts: ByteSet,
 }
 
-impl Group {
-    fn new(ops: Box<[Op]>, slots: std::ops::Range<usize>) -> Group {
-        let firsts = firsts(&ops);
-        Group { ops, slots, firsts }
-    }
-}
-
-/// A named capture.
+/// A capture that columns want.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(super) struct Wanted {
     pub(super) slot: usize,
+    /// Which of the program's times it is.
+    pub(super) time: Option<usize>,
     pub(super) output: Output,
 }
 
@@ -55,13 +83,11 @@ pub(super) struct Named {
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) ops: Box<[Op]>,
-    /// How many captures there are, skipped ones too.
+    /// How many captures are wanted: each has a slot, in output order.
     pub(super) slots: usize,
-    /// Named captures that columns want, in output order.
-    pub(super) columns: Box<[Named]>,
-    /// The slots and definitions of all named captures, in output order, where
-    /// field lists are wanted.
-    pub(super) fields: Box<[(usize, u32)]>,
+    pub(super) times: usize,
+    /// What columns want, in output order.
+    pub(super) columns: Box<[Wanted]>,
 }
 
 /// Compiles the parts of `template`.
@@ -73,26 +99,40 @@ pub(super) fn program(
 ) -> Result<Program, TemplateError> {
     let mut captures = Vec::new();
     collect(parts, &mut captures);
-    let mut slots = captures.len();
-    let total = slots;
-    let end = Some(vec![Stop::End]);
-    let (mut ops, _) = sequence(template, parts, end, &mut slots)?;
     let mut named = named(template, &captures, needs, defs)?;
-    let list = named.iter().filter(|_| needs.fields);
-    let fields = list.map(|n| (n.slot, n.output.def())).collect();
-    named.retain(|n| n.output.has_columns());
-    if !needs.fields {
-        prune(&mut ops, &named);
+    named.retain(|n| needs.fields || n.output.has_columns());
+    let mut slots = vec![None; captures.len()];
+    for (slot, named) in named.iter().enumerate() {
+        slots[named.capture] = Some((slot, named.output.def()));
     }
+    let is_time = |capture: &&&template::Capture| matches!(capture.kind, Kind::Time(_));
+    let times = |captures: &[&template::Capture]| captures.iter().filter(is_time).count();
+    let mut compiler = Compiler {
+        template,
+        slots: &slots,
+        unwanted: named.len(),
+        captures: captures.len(),
+        times: times(&captures),
+    };
+    let (ops, _) = compiler.sequence(parts, Some(vec![Stop::End]))?;
+    let slots = named.len();
+    let columns = named.into_iter().enumerate().map(|(slot, named)| {
+        let is_time = matches!(captures[named.capture].kind, Kind::Time(_));
+        Wanted {
+            slot,
+            time: is_time.then(|| times(&captures[..named.capture])),
+            output: named.output,
+        }
+    });
     Ok(Program {
         ops,
-        slots: total,
-        columns: named.into(),
-        fields,
+        slots,
+        times: times(&captures),
+        columns: columns.filter(|c| c.output.has_columns()).collect(),
     })
 }
 
-fn collect<'a>(parts: &'a [Part], captures: &mut Vec<&'a Capture>) {
+fn collect<'a>(parts: &'a [Part], captures: &mut Vec<&'a template::Capture>) {
     for part in parts {
         match part {
             Part::Literal(_) => {}
@@ -105,109 +145,132 @@ fn collect<'a>(parts: &'a [Part], captures: &mut Vec<&'a Capture>) {
     }
 }
 
-/// Drops the parts of captures of which nobody wants one.
-fn prune(ops: &mut [Op], named: &[Named]) {
-    for op in ops {
-        match op {
-            Op::Literal { .. } => {}
-            Op::Optional(group) => prune(&mut group.ops, named),
-            Op::Capture { inside, .. } => {
-                inside.take_if(|group| !named.iter().any(|n| group.slots.contains(&n.slot)));
-            }
-        }
-    }
-}
-
 /// What can come next; `None` if it is nothing that can be searched for.
 type Follow = Option<Vec<Stop>>;
 
 /// Compiles from the last part to the first, so that each capture knows what
-/// follows it. `slots` counts down for the same reason.
-fn sequence(
-    template: &str,
-    parts: &[Part],
-    mut follow: Follow,
-    slots: &mut usize,
-) -> Result<(Box<[Op]>, Follow), TemplateError> {
-    let mut ops = Vec::new();
-    for part in parts.iter().rev() {
-        let op = match part {
-            Part::Literal(bytes) => {
-                let before_rest = matches!(
-                    ops.last(),
-                    None | Some(Op::Capture {
-                        kind: Kind::Rest | Kind::Raw,
-                        ..
-                    })
-                );
-                follow = Some(vec![Stop::Literal(bytes.as_slice().into())]);
-                let padded = bytes.last() == Some(&b' ') && !before_rest;
-                Op::Literal {
-                    bytes: bytes.as_slice().into(),
-                    padded,
-                }
-            }
-            Part::Optional(inner) => {
-                let last = *slots;
-                let (inner, first) = sequence(template, inner, follow.clone(), slots)?;
-                follow = first.zip(follow).map(|(mut first, rest)| {
-                    first.extend(rest);
-                    first
-                });
-                Op::Optional(Group::new(inner, *slots..last))
-            }
-            Part::Capture(capture) => capture_op(template, capture, &mut follow, slots)?,
-        };
-        ops.push(op);
-    }
-    ops.reverse();
-    Ok((ops.into(), follow))
+/// follows it.
+struct Compiler<'a> {
+    template: &'a str,
+    /// For each capture, in the template's order, its slot and its name.
+    slots: &'a [Option<(usize, u32)>],
+    /// The slot of those that nobody wants.
+    unwanted: usize,
+    /// How many captures and times are still to come: they count down.
+    captures: usize,
+    times: usize,
 }
 
-fn capture_op(
-    template: &str,
-    capture: &Capture,
-    follow: &mut Follow,
-    slots: &mut usize,
-) -> Result<Op, TemplateError> {
-    let last = *slots;
-    let inside = match &capture.inside {
-        Some(parts) => Some(sequence(template, parts, Some(vec![Stop::End]), slots)?.0),
-        None => None,
-    };
-    let inside = inside.map(|ops| Group::new(ops, *slots..last));
-    *slots -= 1;
-    let searched = matches!(capture.kind, Kind::Text | Kind::Word | Kind::Most);
-    let until = match (follow.take(), searched) {
-        (Some(stops), true) => stops,
-        (None, true) => {
-            let message = "literal text must follow this capture, or it must have a kind that \
-                           tells its end (int, float, ip, name, level, quoted, a time layout)";
-            return Err(error(template, capture.behind, message.into()));
+impl Compiler<'_> {
+    fn sequence(
+        &mut self,
+        parts: &[Part],
+        mut follow: Follow,
+    ) -> Result<(Box<[Op]>, Follow), TemplateError> {
+        let mut ops = Vec::new();
+        for part in parts.iter().rev() {
+            let op = match part {
+                Part::Literal(bytes) => {
+                    let before_rest = match ops.last() {
+                        Some(Op::Capture(next)) => matches!(next.take, Take::Rest | Take::Raw),
+                        last => last.is_none(),
+                    };
+                    let padded = bytes.last() == Some(&b' ') && !before_rest;
+                    follow = Some(vec![Stop::Literal(Literal::new(bytes, false))]);
+                    Op::Literal(Literal::new(bytes, padded))
+                }
+                Part::Optional(inner) => {
+                    let (inner, first) = self.group(inner, follow.clone())?;
+                    follow = first.zip(follow).map(|(mut first, rest)| {
+                        first.extend(rest);
+                        first
+                    });
+                    Op::Optional(inner)
+                }
+                Part::Capture(capture) => Op::Capture(self.capture(capture, &mut follow)?),
+            };
+            ops.push(op);
         }
-        (_, false) => Vec::new(),
-    };
-    let until = if matches!(capture.kind, Kind::Word) {
-        beyond_blanks(until)
-    } else {
-        until
-    };
-    if matches!(capture.kind, Kind::Quoted) {
-        *follow = Some(vec![Stop::Literal(Box::from(*b"\""))]);
+        ops.reverse();
+        Ok((ops.into(), follow))
     }
-    Ok(Op::Capture {
-        kind: capture.kind.clone(),
-        slot: *slots,
-        until: until.into(),
-        inside,
-    })
+
+    fn group(&mut self, parts: &[Part], follow: Follow) -> Result<(Group, Follow), TemplateError> {
+        let last = self.captures;
+        let (ops, first) = self.sequence(parts, follow)?;
+        let inside = &self.slots[self.captures..last];
+        let group = Group {
+            slots: inside.iter().flatten().map(|&(slot, _)| slot).collect(),
+            firsts: firsts(&ops),
+            ops,
+        };
+        Ok((group, first))
+    }
+
+    fn capture(
+        &mut self,
+        capture: &template::Capture,
+        follow: &mut Follow,
+    ) -> Result<Capture, TemplateError> {
+        let inside = match &capture.inside {
+            Some(parts) => Some(self.group(parts, Some(vec![Stop::End]))?.0),
+            None => None,
+        };
+        self.captures -= 1;
+        let (slot, def) = self.slots[self.captures].unwrap_or((self.unwanted, 0));
+        let stops = follow.take();
+        let stops = || {
+            stops.ok_or_else(|| {
+                let message = "literal text must follow this capture, or it must have a kind \
+                               that tells its end (int, float, ip, name, level, quoted, a time \
+                               layout)";
+                error(self.template, capture.behind, message.into())
+            })
+        };
+        let take = match &capture.kind {
+            Kind::Text => match <[Stop; 1]>::try_from(stops()?) {
+                Ok([Stop::Literal(stop)]) => Take::Text(stop),
+                Ok(stops) => Take::TextUntil(stops.into()),
+                Err(stops) => Take::TextUntil(stops.into()),
+            },
+            Kind::Word => match beyond_blanks(stops()?) {
+                stops if stops == [Stop::End] => Take::Word,
+                stops => Take::WordUntil(stops.into()),
+            },
+            Kind::Most => Take::Most(stops()?.into()),
+            Kind::Name => Take::Name,
+            Kind::Rest => Take::Rest,
+            Kind::Raw => Take::Raw,
+            Kind::Stream => Take::Stream,
+            Kind::Int => Take::Int,
+            Kind::Float => Take::Float,
+            Kind::Ip => Take::Ip,
+            Kind::Level => Take::Level,
+            Kind::Mark => Take::Mark,
+            Kind::Quoted => {
+                *follow = Some(vec![Stop::Literal(Literal::new(b"\"", false))]);
+                Take::Quoted
+            }
+            Kind::Time(layout) => {
+                self.times -= 1;
+                Take::Time(layout.clone(), self.times)
+            }
+        };
+        Ok(Capture {
+            take,
+            slot,
+            def,
+            // Parts of which nobody wants one are not looked for.
+            inside: inside.filter(|group| !group.slots.is_empty()),
+        })
+    }
 }
 
 /// The stops of a word, which ends at white space anyway: `End` stands for all
 /// that begin with it.
 fn beyond_blanks(mut stops: Vec<Stop>) -> Vec<Stop> {
     let blank = |stop: &Stop| match stop {
-        Stop::Literal(bytes) => bytes[0] <= b' ',
+        Stop::Literal(literal) => literal.bytes()[0] <= b' ',
         Stop::End => true,
     };
     if stops.iter().any(blank) {
@@ -217,18 +280,23 @@ fn beyond_blanks(mut stops: Vec<Stop>) -> Vec<Stop> {
     stops
 }
 
+/// A capture that has a name.
+struct Named {
+    /// Which one of the template.
+    capture: usize,
+    output: Output,
+}
+
+/// The named captures in output order.
 fn named(
     template: &str,
-    captures: &[&Capture],
+    captures: &[&template::Capture],
     needs: &Needs,
     defs: &mut Defs,
 ) -> Result<Vec<Named>, TemplateError> {
-    let mut names: Vec<(usize, &Capture)> = Vec::new();
-    for (slot, &capture) in captures
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| !c.name.is_empty())
-    {
+    let mut names: Vec<(usize, &template::Capture)> = Vec::new();
+    let all = captures.iter().copied().enumerate();
+    for (place, capture) in all.filter(|(_, c)| !c.name.is_empty()) {
         for (_, other) in &names {
             let (a, b) = (&*other.name, &*capture.name);
             let holds = |outer: &str, inner: &str| {
@@ -241,7 +309,7 @@ fn named(
                 return Err(error(template, capture.behind, message));
             }
         }
-        names.push((slot, capture));
+        names.push((place, capture));
     }
     let roles: Vec<Option<Role>> = names
         .iter()
@@ -250,13 +318,13 @@ fn named(
     let mut order: Vec<usize> = (0..names.len()).collect();
     order.sort_by_key(|&i| (rank(roles[i]), family(&names, i)));
     let outputs = order.into_iter().map(|i| {
-        let (slot, capture) = names[i];
+        let (place, capture) = names[i];
         let layout = match &capture.kind {
             Kind::Time(layout) => Some(layout.clone()),
             _ => None,
         };
         Named {
-            slot,
+            capture: place,
             output: Output::new(&capture.name, roles[i], layout, needs, defs),
         }
     });
@@ -264,7 +332,7 @@ fn named(
 }
 
 /// The role of a name, if no other name of the template has it more strongly.
-fn role_in(name: &str, names: &[(usize, &Capture)]) -> Option<Role> {
+fn role_in(name: &str, names: &[(usize, &template::Capture)]) -> Option<Role> {
     let (role, rank) = role_of(name)?;
     let beaten = names
         .iter()
@@ -284,7 +352,7 @@ fn rank(role: Option<Role>) -> usize {
 
 /// A sort key that keeps names with equal beginnings together, where the first
 /// of them stands: for each part, the first name that shares it.
-fn family(names: &[(usize, &Capture)], index: usize) -> Vec<usize> {
+fn family(names: &[(usize, &template::Capture)], index: usize) -> Vec<usize> {
     let parts: Vec<&str> = names[index].1.name.split('.').collect();
     let first_with = |len: usize| {
         names
@@ -297,14 +365,16 @@ fn family(names: &[(usize, &Capture)], index: usize) -> Vec<usize> {
 /// How much `ops` ask of a line. A capture is worth a few bytes of literal text,
 /// optional parts nothing.
 pub(super) fn weight(ops: &[Op]) -> u32 {
+    let literal = |l: &Literal| 2 * l.bytes().iter().filter(|b| **b != b' ').count() as u32;
+    let capture = |take: &Take| match take {
+        Take::Text(_) | Take::TextUntil(_) | Take::Rest | Take::Most(_) | Take::Raw => 1,
+        Take::Word | Take::WordUntil(_) => 2,
+        Take::Name => 3,
+        _ => 4,
+    };
     let of = |op: &Op| match op {
-        Op::Literal { bytes, .. } => 2 * bytes.iter().filter(|b| **b != b' ').count() as u32,
-        Op::Capture { kind, .. } => match kind {
-            Kind::Text | Kind::Rest | Kind::Most | Kind::Raw => 1,
-            Kind::Word => 2,
-            Kind::Name => 3,
-            _ => 4,
-        },
+        Op::Literal(text) => literal(text),
+        Op::Capture(c) => capture(&c.take),
         Op::Optional(_) => 0,
     };
     ops.iter().map(of).sum()
@@ -314,25 +384,27 @@ pub(super) fn weight(ops: &[Op]) -> u32 {
 pub(super) fn firsts(ops: &[Op]) -> ByteSet {
     let mut all = ByteSet::default();
     for op in ops {
-        let kind = match op {
-            Op::Literal { bytes, .. } => return all.or(ByteSet::of(&bytes[..1])),
+        let take = match op {
+            Op::Literal(literal) => return all.or(ByteSet::of(&literal.bytes()[..1])),
             Op::Optional(group) => {
                 all = all.or(firsts(&group.ops));
                 continue;
             }
-            Op::Capture { kind, .. } => kind,
+            Op::Capture(capture) => &capture.take,
         };
         let digit = |b: u8| b.is_ascii_digit() || b == b'-';
-        return all.or(match kind {
-            Kind::Int | Kind::Float => ByteSet::where_(digit),
-            Kind::Ip => ByteSet::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
-            Kind::Time(layout) => ByteSet::where_(|b| layout.can_begin_with(b)),
-            Kind::Level | Kind::Name => ByteSet::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
-            Kind::Stream => ByteSet::of(b"s"),
-            Kind::Mark => ByteSet::of(b".-*#"),
-            Kind::Quoted => ByteSet::of(b"\""),
-            Kind::Word => ByteSet::where_(|b| b > b' '),
-            Kind::Text | Kind::Most | Kind::Rest | Kind::Raw => ByteSet::where_(|_| true),
+        return all.or(match take {
+            Take::Int | Take::Float => ByteSet::where_(digit),
+            Take::Ip => ByteSet::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
+            Take::Time(layout, _) => ByteSet::where_(|b| layout.can_begin_with(b)),
+            Take::Level | Take::Name => ByteSet::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
+            Take::Stream => ByteSet::of(b"s"),
+            Take::Mark => ByteSet::of(b".-*#"),
+            Take::Quoted => ByteSet::of(b"\""),
+            Take::Word | Take::WordUntil(_) => ByteSet::where_(|b| b > b' '),
+            Take::Text(_) | Take::TextUntil(_) | Take::Most(_) | Take::Rest | Take::Raw => {
+                ByteSet::where_(|_| true)
+            }
         });
     }
     // Nothing at all matches the empty line, which begins with its end.
@@ -343,11 +415,9 @@ pub(super) fn firsts(ops: &[Op]) -> ByteSet {
 /// `ops` match.
 pub(super) fn required(ops: &[Op]) -> AsciiSet {
     let of = |op: &Op| match op {
-        Op::Literal { bytes, .. } => AsciiSet::of(bytes),
-        Op::Capture {
-            kind: Kind::Quoted, ..
-        } => AsciiSet::of(b"\""),
-        Op::Capture { .. } | Op::Optional(_) => AsciiSet::default(),
+        Op::Literal(literal) => AsciiSet::of(literal.bytes()),
+        Op::Capture(capture) if matches!(capture.take, Take::Quoted) => AsciiSet::of(b"\""),
+        Op::Capture(_) | Op::Optional(_) => AsciiSet::default(),
     };
     ops.iter().map(of).fold(AsciiSet::default(), AsciiSet::or)
 }

@@ -32,6 +32,7 @@
 //! aliases have that role.
 
 mod compile;
+mod literal;
 mod run;
 mod template;
 
@@ -44,10 +45,9 @@ use super::{
     scan,
 };
 use crate::event::time::{Layout, Memo};
-use crate::event::{Cell, Columns, Defs, Field, FieldKind, Level, Needs, Timestamp};
-use compile::{Op, Program};
-use run::{Span, State};
-use template::Kind;
+use crate::event::{Cell, Columns, Defs, FieldKind, Level, Needs, Timestamp};
+use compile::{Op, Program, Take};
+use run::State;
 pub use template::TemplateError;
 
 /// A compiled template with the scratch of one stream.
@@ -68,11 +68,7 @@ impl Pattern {
     ) -> Result<Pattern, TemplateError> {
         let parts = template::parse(template)?;
         let program = compile::program(template, &parts, needs, defs)?;
-        let state = State {
-            spans: vec![Span::ABSENT; program.slots].into(),
-            memos: Vec::new(),
-            reference: Timestamp(0),
-        };
+        let state = State::new(&program);
         Ok(Pattern {
             name,
             program: Arc::new(program),
@@ -80,15 +76,21 @@ impl Pattern {
         })
     }
 
-    /// The layout of the time that a line must begin with, if it must.
-    pub(super) fn lead(&self) -> Option<&Arc<Layout>> {
+    /// The time that a line must begin with, if it must: its layout and which
+    /// of the program's times it is.
+    fn first_time(&self) -> Option<(&Arc<Layout>, usize)> {
         match self.program.ops.first() {
-            Some(Op::Capture {
-                kind: Kind::Time(layout),
-                ..
-            }) => Some(layout),
+            Some(Op::Capture(capture)) => match &capture.take {
+                Take::Time(layout, time) => Some((layout, *time)),
+                _ => None,
+            },
             _ => None,
         }
+    }
+
+    /// The layout of the time that a line must begin with, if it must.
+    pub(super) fn lead(&self) -> Option<&Arc<Layout>> {
+        self.first_time().map(|(layout, _)| layout)
     }
 
     /// How much it asks of a line: its captures and its literal text.
@@ -108,46 +110,37 @@ impl Pattern {
 
     /// Tells the time that the next line begins with, so that it is not read
     /// again.
-    pub(super) fn set_lead(&mut self, text: &[u8], time: Timestamp) {
-        if let Some(Op::Capture { slot, .. }) = self.program.ops.first() {
-            self.state.memo(*slot).set(text, time);
+    pub(super) fn set_lead(&mut self, text: &[u8], at: Timestamp) {
+        if let Some((_, time)) = self.first_time() {
+            self.state.memo(time).set(text, at);
         }
     }
 
     fn emit(&self, text: &[u8], row: usize, out: &mut Columns) {
-        for named in &self.program.columns {
-            let span = self.state.spans[named.slot];
-            if !span.present {
+        for wanted in &self.program.columns {
+            let field = self.state.fields[wanted.slot];
+            if field.is_absent() {
                 continue;
             }
-            let (start, end) = (span.start as usize, span.end as usize);
-            match span.kind {
+            let start = field.start as usize;
+            let end = start + field.len as usize;
+            let output = &wanted.output;
+            match field.kind() {
                 FieldKind::Time => {
-                    let memo = self.state.memos.get(named.slot);
+                    let memo = wanted.time.and_then(|time| self.state.memos.get(time));
                     let time = memo.map_or(Timestamp::ABSENT, Memo::time);
-                    let cell = Cell::new(start, end);
-                    named.output.put_time(out, row, text, cell, time);
+                    output.put_time(out, row, text, Cell::new(start, end), time);
                 }
-                FieldKind::Level => {
-                    let level = Level(span.start as u8);
-                    named.output.put_level(out, row, level);
-                }
+                FieldKind::Level => output.put_level(out, row, Level(field.computed() as u8)),
                 FieldKind::HexEscaped => {
-                    let cell = Cell::string(start, end, true);
-                    named.output.put(out, row, text, cell);
+                    output.put(out, row, text, Cell::string(start, end, true));
                 }
-                _ => named.output.put(out, row, text, Cell::new(start, end)),
+                _ => output.put(out, row, text, Cell::new(start, end)),
             }
         }
-        let fields = self.program.fields.iter().filter_map(|&(slot, def)| {
-            let span = self.state.spans[slot];
-            let (start, end) = (span.start as usize, span.end as usize);
-            span.present.then(|| match span.kind {
-                FieldKind::Level => Field::level(def, Level(span.start as u8)),
-                kind => Field::new(def, kind, start, end),
-            })
-        });
-        out.push_fields(fields);
+        if out.wants_fields() {
+            out.push_present(&self.state.fields[..self.program.slots]);
+        }
     }
 }
 

@@ -6,73 +6,49 @@
 use std::net::IpAddr;
 
 use super::super::scan;
-use super::compile::{Group, Op, Stop};
-use super::template::Kind;
+use super::compile::{Capture, Group, Op, Program, Stop, Take};
 use crate::event::time::Memo;
-use crate::event::{FieldKind, Level, Timestamp};
+use crate::event::{Field, FieldKind, Level, Timestamp};
 
 /// The longest run of letters that can be a level.
 const LEVEL_BYTES_MAX: usize = 13;
 /// The longest run of bytes that can be an address.
 const IP_BYTES_MAX: usize = 45;
 
-/// What a capture took.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) kind: FieldKind,
-    pub(super) present: bool,
-}
-
-impl Span {
-    pub(super) const ABSENT: Span = Span {
-        start: 0,
-        end: 0,
-        kind: FieldKind::Text,
-        present: false,
-    };
-
-    fn new(start: usize, end: usize, kind: FieldKind) -> Span {
-        Span {
-            start: start as u32,
-            end: end as u32,
-            kind,
-            present: true,
-        }
-    }
-
-    /// Of text: without the spaces around it; nothing or `-` is absent.
-    fn trimmed(text: &[u8], mut start: usize, mut end: usize) -> Span {
-        while start < end && text[start] == b' ' {
-            start += 1;
-        }
-        while start < end && text[end - 1] == b' ' {
-            end -= 1;
-        }
-        if start == end || (end - start == 1 && text[start] == b'-') {
-            return Span::ABSENT;
-        }
-        Span::new(start, end, FieldKind::Text)
-    }
-}
-
 /// The scratch of one matcher.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    pub(super) spans: Box<[Span]>,
-    /// One for each slot, once a time is read: most candidates of a stream never
+    /// What was taken into each slot, and what nobody wants into one more.
+    pub(super) fields: Box<[Field]>,
+    /// One for each time, once one is read: most candidates of a stream never
     /// get to one.
     pub(super) memos: Vec<Memo>,
+    /// How many times there are.
+    times: usize,
     pub(super) reference: Timestamp,
 }
 
 impl State {
-    pub(super) fn memo(&mut self, slot: usize) -> &mut Memo {
-        if self.memos.is_empty() {
-            self.memos.resize(self.spans.len(), Memo::EMPTY);
+    pub(super) fn new(program: &Program) -> State {
+        State {
+            fields: vec![Field::ABSENT; program.slots + 1].into(),
+            memos: Vec::new(),
+            times: program.times,
+            reference: Timestamp(0),
         }
-        &mut self.memos[slot]
+    }
+
+    pub(super) fn memo(&mut self, time: usize) -> &mut Memo {
+        if self.memos.is_empty() {
+            self.memos.resize(self.times, Memo::EMPTY);
+        }
+        &mut self.memos[time]
+    }
+
+    fn clear(&mut self, group: &Group) {
+        for &slot in &group.slots {
+            self.fields[slot] = Field::ABSENT;
+        }
     }
 }
 
@@ -86,27 +62,12 @@ pub(super) fn run(
 ) -> Option<usize> {
     for op in ops {
         at = match op {
-            Op::Literal { bytes, padded } => {
-                at = if is_at(text, at, end, bytes) {
-                    at + bytes.len()
-                } else {
-                    loosely(text, at, end, bytes)?
-                };
-                if *padded {
-                    scan::skip_spaces(text, at, end)
-                } else {
-                    at
-                }
-            }
-            Op::Capture {
-                kind,
-                slot,
-                until,
-                inside,
-            } => {
-                let after = capture(kind, *slot, until, text, at, end, state)?;
-                if let Some(inside) = inside {
-                    run_inside(inside, text, state.spans[*slot], state);
+            Op::Literal(literal) => literal.pass(text, at, end)?,
+            Op::Capture(capture) => {
+                let (field, after) = take(capture, text, at, end, state)?;
+                state.fields[capture.slot] = field;
+                if let Some(inside) = &capture.inside {
+                    run_inside(inside, text, field, state);
                 }
                 after
             }
@@ -115,7 +76,7 @@ pub(super) fn run(
                 let may_be = at >= end || group.firsts.contains(text[at]);
                 let after = may_be.then(|| run(&group.ops, text, at, end, state));
                 after.flatten().unwrap_or_else(|| {
-                    state.spans[group.slots.clone()].fill(Span::ABSENT);
+                    state.clear(group);
                     at
                 })
             }
@@ -124,93 +85,98 @@ pub(super) fn run(
     Some(at)
 }
 
-/// Whether a literal is at `at`: most are one byte long.
-#[inline]
-fn is_at(text: &[u8], at: usize, end: usize, literal: &[u8]) -> bool {
-    match literal {
-        [byte] => at < end && text[at] == *byte,
-        _ => scan::starts_with(text, at, end, literal),
-    }
-}
-
-/// Past `bytes` at `at`, each space of which may be several.
-fn loosely(text: &[u8], mut at: usize, end: usize, bytes: &[u8]) -> Option<usize> {
-    for byte in bytes {
-        (text[..end].get(at) == Some(byte)).then_some(())?;
-        at = if *byte == b' ' {
-            scan::skip_spaces(text, at, end)
-        } else {
-            at + 1
-        };
-    }
-    Some(at)
-}
-
 /// Matches the parts of a capture, which may have them or not.
-fn run_inside(group: &Group, text: &[u8], outer: Span, state: &mut State) {
-    let (start, end) = (outer.start as usize, outer.end as usize);
-    let matched = outer.present && run(&group.ops, text, start, end, state) == Some(end);
+fn run_inside(group: &Group, text: &[u8], outer: Field, state: &mut State) {
+    let start = outer.start as usize;
+    let end = start + outer.len as usize;
+    let matched = !outer.is_absent() && run(&group.ops, text, start, end, state) == Some(end);
     if !matched {
-        // The capture's own slot is the first of the group.
-        state.spans[group.slots.clone()].fill(Span::ABSENT);
+        state.clear(group);
     }
 }
 
-#[inline]
-fn capture(
-    kind: &Kind,
-    slot: usize,
-    until: &[Stop],
+#[inline(always)]
+fn take(
+    capture: &Capture,
     text: &[u8],
     at: usize,
     end: usize,
     state: &mut State,
-) -> Option<usize> {
-    let (span, after) = match kind {
-        Kind::Text => {
-            let stop = stop(until, text, at, end)?;
-            (Span::trimmed(text, at, stop), stop)
+) -> Option<(Field, usize)> {
+    let def = capture.def;
+    let text_to = |to: usize| Field::new(def, FieldKind::Text, at, to);
+    Some(match &capture.take {
+        Take::Text(stop) => {
+            let stop = stop.find(text, at, end)?;
+            (trimmed(def, text, at, stop), stop)
         }
-        Kind::Word => word(until, text, at, end)?,
-        Kind::Name => name(text, at, end)?,
-        Kind::Most => {
-            let stop = last_stop(until, text, at, end)?;
-            (Span::trimmed(text, at, stop), stop)
+        Take::TextUntil(stops) => {
+            let stop = first_stop(stops, text, at, end)?;
+            (trimmed(def, text, at, stop), stop)
         }
-        Kind::Rest => (Span::trimmed(text, at, end), end),
-        Kind::Raw => (Span::new(at, end, FieldKind::Text), end),
-        Kind::Stream => {
+        Take::Word => word(def, text, at, scan::blank(text, at, end))?,
+        Take::WordUntil(stops) => word(def, text, at, word_end(stops, text, at, end)?)?,
+        Take::Most(stops) => {
+            let stop = last_stop(stops, text, at, end)?;
+            (trimmed(def, text, at, stop), stop)
+        }
+        Take::Int => number(def, false, text, at, end)?,
+        Take::Float => number(def, true, text, at, end)?,
+        Take::Quoted => quoted(def, text, at, end)?,
+        Take::Time(layout, time) => {
+            let reference = state.reference;
+            let len = state.memo(*time).read(layout, &text[at..end], reference)?;
+            (Field::new(def, FieldKind::Time, at, at + len), at + len)
+        }
+        Take::Rest => (trimmed(def, text, at, end), end),
+        Take::Raw => (text_to(end), end),
+        Take::Name => {
+            let after = name(text, at, end)?;
+            (text_to(after), after)
+        }
+        Take::Stream => {
             let streams = [&b"stdout"[..], b"stderr"];
             let name = streams.into_iter().find(|s| text[at..end].starts_with(s))?;
-            (
-                Span::new(at, at + name.len(), FieldKind::Text),
-                at + name.len(),
-            )
+            (text_to(at + name.len()), at + name.len())
         }
-        Kind::Int | Kind::Float => number(matches!(kind, Kind::Float), text, at, end)?,
-        Kind::Ip => ip(text, at, end)?,
-        Kind::Level => level(text, at, end)?,
-        Kind::Mark => mark(text, at, end)?,
-        Kind::Quoted => quoted(text, at, end)?,
-        Kind::Time(layout) => {
-            let reference = state.reference;
-            let len = state.memo(slot).read(layout, &text[at..end], reference)?;
-            (Span::new(at, at + len, FieldKind::Time), at + len)
+        Take::Ip => ip(def, text, at, end)?,
+        Take::Level => {
+            let after = level(text, at, end)?;
+            (text_to(after), after)
         }
-    };
-    state.spans[slot] = span;
-    Some(after)
+        Take::Mark => (Field::level(def, mark(text, at, end)?), at + 1),
+    })
+}
+
+/// Text without the spaces around it; nothing or `-` is absent.
+#[inline]
+fn trimmed(def: u32, text: &[u8], mut start: usize, mut end: usize) -> Field {
+    while start < end && text[start] == b' ' {
+        start += 1;
+    }
+    while start < end && text[end - 1] == b' ' {
+        end -= 1;
+    }
+    dashed(def, text, start, end)
+}
+
+/// Text, of which nothing or `-` is absent.
+#[inline]
+fn dashed(def: u32, text: &[u8], start: usize, end: usize) -> Field {
+    if start == end || (end - start == 1 && text[start] == b'-') {
+        return Field::ABSENT;
+    }
+    Field::new(def, FieldKind::Text, start, end)
 }
 
 /// Where the first of the stops is.
-#[inline]
-fn stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
+fn first_stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
     let mut first = None;
     let mut bound = end;
     for stop in until {
         let found = match stop {
-            Stop::Literal(bytes) => {
-                scan::find_literal(text, at, end.min(bound + bytes.len() - 1), bytes)
+            Stop::Literal(literal) => {
+                literal.find(text, at, end.min(bound + literal.bytes().len() - 1))
             }
             Stop::End => Some(bound),
         };
@@ -226,16 +192,16 @@ fn stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
 /// Where the last of the stops is.
 fn last_stop(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
     let literals = until.iter().filter_map(|stop| match stop {
-        Stop::Literal(bytes) => memchr::memmem::rfind(&text[at..end], bytes),
+        Stop::Literal(literal) => literal.find_last(text, at, end),
         Stop::End => None,
     });
-    let last = literals.max().map(|found| at + found);
+    let last = literals.max();
     last.or_else(|| until.contains(&Stop::End).then_some(end))
 }
 
 /// A path of two or more identifiers, joined by `.` or `::`: the name of a
 /// logger, a module or a class, and of few other words.
-fn name(text: &[u8], start: usize, end: usize) -> Option<(Span, usize)> {
+fn name(text: &[u8], start: usize, end: usize) -> Option<usize> {
     let identifier = |at: usize| {
         let first = text[..end].get(at)?;
         (first.is_ascii_alphabetic() || *first == b'_').then_some(())?;
@@ -257,65 +223,85 @@ fn name(text: &[u8], start: usize, end: usize) -> Option<(Span, usize)> {
         after = next;
         parts += 1;
     }
-    (parts > 1).then(|| (Span::new(start, after, FieldKind::Text), after))
+    (parts > 1).then_some(after)
 }
 
-#[inline]
-fn word(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+/// Where the word at `at` ends: at white space or at the first of the stops,
+/// if one is before that.
+fn word_end(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize> {
     let mut word_end = scan::blank(text, at, end);
     let mut found = false;
     for stop in until {
         match stop {
             // What follows decides whether this was right.
             Stop::End => found = true,
-            Stop::Literal(bytes) => {
-                let bound = end.min(word_end + bytes.len() - 1);
-                if let Some(stop) = scan::find_literal(text, at, bound, bytes) {
+            Stop::Literal(literal) => {
+                let bound = end.min(word_end + literal.bytes().len() - 1);
+                if let Some(stop) = literal.find(text, at, bound) {
                     word_end = stop;
                     found = true;
                 }
             }
         }
     }
-    if !found {
-        return None;
-    }
-    (word_end > at).then(|| {
-        let dash = word_end - at == 1 && text[at] == b'-';
-        let span = if dash {
-            Span::ABSENT
-        } else {
-            Span::new(at, word_end, FieldKind::Text)
-        };
-        (span, word_end)
-    })
+    found.then_some(word_end)
 }
 
-fn number(float: bool, text: &[u8], start: usize, end: usize) -> Option<(Span, usize)> {
-    let digits = |at| scan::non_digit(text, at, end);
-    let first = if text[start..end].starts_with(b"-") {
-        start + 1
+#[inline]
+fn word(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> {
+    (end > at).then(|| (dashed(def, text, at, end), end))
+}
+
+#[inline]
+fn number(def: u32, float: bool, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
+    let after = scan::non_digit(text, start, end);
+    // JSON has no leading zeros, and a number is not a lone dash.
+    if after == start || (text[start] == b'0' && after > start + 1) {
+        return odd_number(def, float, text, start, end);
+    }
+    let after = if float {
+        fraction(text, after, end)
     } else {
-        start
+        after
     };
-    let mut after = digits(first);
+    Some((Field::new(def, FieldKind::Number, start, after), after))
+}
+
+/// Past the fraction at `at`, if there is one.
+fn fraction(text: &[u8], at: usize, end: usize) -> usize {
+    match &text[at..end] {
+        [b'.', b'0'..=b'9', ..] => scan::non_digit(text, at + 1, end),
+        _ => at,
+    }
+}
+
+/// A number that is negative, absent or has leading zeros.
+fn odd_number(
+    def: u32,
+    float: bool,
+    text: &[u8],
+    start: usize,
+    end: usize,
+) -> Option<(Field, usize)> {
+    let first = start + usize::from(text[start..end].starts_with(b"-"));
+    let mut after = scan::non_digit(text, first, end);
     if after == first {
         // A lone dash: no value.
-        return (first > start).then_some((Span::ABSENT, first));
+        return (first > start).then_some((Field::ABSENT, first));
     }
-    // JSON has no leading zeros; such a number stays text.
+    // What begins with zeros stays text.
     let canonical = text[first] != b'0' || after == first + 1;
     // `-0500` is a zone.
     (canonical || first == start).then_some(())?;
-    if float && after + 1 < end && text[after] == b'.' && text[after + 1].is_ascii_digit() {
-        after = digits(after + 1);
+    if float {
+        after = fraction(text, after, end);
     }
     let kind = if canonical {
         FieldKind::Number
     } else {
         FieldKind::Text
     };
-    Some((Span::new(start, after, kind), after))
+    Some((Field::new(def, kind, start, after), after))
 }
 
 /// How many bytes a dotted IPv4 address at the start of `text` takes; leading
@@ -344,14 +330,15 @@ fn ipv4(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-fn ip(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+fn ip(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> {
+    let address = |len| (Field::new(def, FieldKind::Text, at, at + len), at + len);
     if let Some(len) = ipv4(&text[at..end])
         && !matches!(
             text[at..end].get(len),
             Some(b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
         )
     {
-        return Some((Span::new(at, at + len, FieldKind::Text), at + len));
+        return Some(address(len));
     }
     let window = &text[at..end.min(at + IP_BYTES_MAX + 1)];
     let len = window
@@ -359,14 +346,14 @@ fn ip(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
         .position(|b| !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':')))
         .unwrap_or(window.len());
     if len == 0 && window.first() == Some(&b'-') {
-        return Some((Span::ABSENT, at + 1));
+        return Some((Field::ABSENT, at + 1));
     }
-    let address = std::str::from_utf8(&window[..len]).ok()?;
-    address.parse::<IpAddr>().ok()?;
-    Some((Span::new(at, at + len, FieldKind::Text), at + len))
+    let name = std::str::from_utf8(&window[..len]).ok()?;
+    name.parse::<IpAddr>().ok()?;
+    Some(address(len))
 }
 
-fn level(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+fn level(text: &[u8], at: usize, end: usize) -> Option<usize> {
     let window = &text[at..end.min(at + LEVEL_BYTES_MAX + 1)];
     let len = window
         .iter()
@@ -381,37 +368,32 @@ fn level(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
     let is_digit = |i: usize| window.get(i).is_some_and(u8::is_ascii_digit);
     let graded = len > 1 && is_digit(len) && !is_digit(len + 1);
     let len = len + usize::from(graded && Level::parse(&window[..=len]).is_some());
-    Some((Span::new(at, at + len, FieldKind::Text), at + len))
+    Some(at + len)
 }
 
 /// The marks of Redis's log (`serverLogRaw`): debug, verbose, notice, warning.
-fn mark(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
-    let level = match text[..end].get(at)? {
+fn mark(text: &[u8], at: usize, end: usize) -> Option<Level> {
+    Some(match text[..end].get(at)? {
         b'.' | b'-' => Level::DEBUG,
         b'*' => Level::NOTICE,
         b'#' => Level::WARN,
         _ => return None,
-    };
-    // The level stands in no span: it takes the place of one.
-    let value = usize::from(level.0);
-    Some((Span::new(value, value, FieldKind::Level), at + 1))
+    })
 }
 
-fn quoted(text: &[u8], at: usize, end: usize) -> Option<(Span, usize)> {
+#[inline]
+fn quoted(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> {
     if at >= end || text[at] != b'"' {
         return None;
     }
     let (close, escaped) = scan::quoted(text, at + 1, end)?;
-    let dash = close - at == 2 && text[at + 1] == b'-';
+    if close - at == 2 && text[at + 1] == b'-' {
+        return Some((Field::ABSENT, close + 1));
+    }
     let kind = if escaped {
         FieldKind::HexEscaped
     } else {
         FieldKind::Text
     };
-    let span = if dash {
-        Span::ABSENT
-    } else {
-        Span::new(at + 1, close, kind)
-    };
-    Some((span, close + 1))
+    Some((Field::new(def, kind, at + 1, close), close + 1))
 }

@@ -1,6 +1,7 @@
 //! The template language: what is refused and where, and what each kind takes.
 
 use super::*;
+use crate::event::Field;
 
 fn build(template: &str, defs: &mut Defs) -> Result<Pattern, TemplateError> {
     let needs = Needs {
