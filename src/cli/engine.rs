@@ -10,7 +10,7 @@ use super::hand_over::{self, Predecessor};
 use super::notify::Notifier;
 use super::reload::{self, Front, Prepare};
 use super::signals::{HAND_OVER, HANG_UP, Signals};
-use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, report, say};
+use super::{EXIT_FAILURE, EXIT_LOSS, EXIT_USAGE, log, report, say};
 use crate::admin::{self, Admin};
 use crate::pipeline::{Control, Pipeline, Plan, Report};
 use crate::seam::{Address, World};
@@ -94,6 +94,9 @@ pub(super) async fn run(
     let (pipeline, admin, mut signals) = started;
     let (monitor, control) = (pipeline.monitor(), pipeline.control());
     let reloader = pipeline.reloader();
+    if let Some(dropped) = log::dropped() {
+        monitor.watch_log(dropped);
+    }
     let mut front = Front::new(monitor.clone());
     front.serve(admin);
     for unused in world.network.close_unused() {

@@ -38,12 +38,12 @@ const EXIT_LOSS: u8 = 3;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let code = match cli.verb {
-        None => run::main(&cli.options, cli.words, cli.follow),
-        Some(Verb::Exec(exec)) => exec::main(*exec),
+        None => log::aside(|| run::main(&cli.options, cli.words, cli.follow)),
+        Some(Verb::Exec(exec)) => log::aside(|| exec::main(*exec)),
         Some(Verb::Check(check)) => check::main(&check),
         Some(Verb::Explain(arguments)) => explain::main(*arguments),
         Some(Verb::Test(arguments)) => test::main(&arguments),
-        Some(Verb::Replay(arguments)) => replay::main(&arguments),
+        Some(Verb::Replay(arguments)) => log::aside(|| replay::main(&arguments)),
         Some(Verb::Buffer(verb)) => buffer::main(&verb),
         Some(Verb::Schema) => print(&schema()),
         Some(Verb::Completions { shell }) => print(&completions(shell)),
@@ -76,8 +76,7 @@ fn print(text: &str) -> u8 {
 
 /// Writes a line for people to stderr, as far as anybody listens.
 fn say(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "{}", text.trim_end());
+    log::line(text);
 }
 
 #[cfg(test)]

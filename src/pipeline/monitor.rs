@@ -1,7 +1,7 @@
 //! What a running pipeline can be asked: counts, readiness.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,7 +12,7 @@ use super::start::Phase;
 use crate::sink::driver::Status;
 use crate::source::http::Mount;
 use crate::telemetry::{
-    Gauges, Labels, Ledger, Series, Snapshot, render, render_gauges, render_listener,
+    Gauges, Labels, Ledger, Series, Snapshot, render, render_gauges, render_listener, render_log,
     render_reloads, render_series,
 };
 
@@ -28,6 +28,8 @@ pub struct Monitor {
     refused: AtomicU64,
     reloads_good: AtomicU64,
     reloads_bad: AtomicU64,
+    /// Lines of tflog's own log that were dropped, if it can drop any.
+    log_dropped: OnceLock<Arc<AtomicU64>>,
 }
 
 /// Who is counted where in the ledger, and what runs. A name that a reload has
@@ -132,6 +134,7 @@ impl Monitor {
             stopping,
             reloads_good: AtomicU64::new(0),
             reloads_bad: AtomicU64::new(0),
+            log_dropped: OnceLock::new(),
         }
     }
 
@@ -169,6 +172,12 @@ impl Monitor {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Shows what tflog's own log counts as dropped.
+    pub fn watch_log(&self, dropped: Arc<AtomicU64>) {
+        // There is one log; a second would count the same.
+        let _ = self.log_dropped.set(dropped);
+    }
+
     /// The page for `/metrics`.
     #[must_use]
     pub fn metrics(&self) -> String {
@@ -195,8 +204,11 @@ impl Monitor {
             self.reloads_bad.load(Ordering::Relaxed),
         );
         let listener = render_listener(self.refused.load(Ordering::Relaxed));
+        let dropped = self.log_dropped.get();
+        let log = dropped.map(|dropped| render_log(dropped.load(Ordering::Relaxed)));
         ledger
             + &listener
+            + &log.unwrap_or_default()
             + &reloads
             + &render_gauges("source", &of_sources)
             + &render_gauges("sink", &gauges)

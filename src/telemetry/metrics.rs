@@ -5,9 +5,12 @@
 //! config, never from events, so the number of series is fixed at start-up.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use super::{Reason, Snapshot, WithTerms};
+
+mod own;
+
+pub use own::{Gauge, Gauges, render_gauges, render_listener, render_log, render_reloads};
 
 /// A component as metrics name it.
 #[derive(Clone, Debug)]
@@ -16,47 +19,6 @@ pub struct Labels {
     pub id: String,
     /// `component_type`: its scheme.
     pub scheme: String,
-}
-
-/// A number that a component keeps of itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Gauge {
-    /// The metric's whole name.
-    pub name: &'static str,
-    /// What it counts.
-    pub help: &'static str,
-    /// Its value now.
-    pub value: u64,
-}
-
-/// Numbers that a component keeps of itself; always the same ones.
-pub trait Gauges: Send + Sync {
-    /// Their values now.
-    fn read(&self) -> Vec<Gauge>;
-}
-
-/// Renders the numbers of the components of a kind that have some, each metric's
-/// together.
-#[must_use]
-pub fn render_gauges(kind: &str, gauges: &[(&Labels, Arc<dyn Gauges>)]) -> String {
-    let read: Vec<_> = gauges
-        .iter()
-        .map(|(labels, gauges)| (component(labels, kind), gauges.read()))
-        .collect();
-    let mut page = Page::default();
-    let mut seen = Vec::new();
-    for gauge in read.iter().flat_map(|(_, gauges)| gauges) {
-        if seen.contains(&gauge.name) {
-            continue;
-        }
-        seen.push(gauge.name);
-        page.family(gauge.name, "gauge", gauge.help);
-        for (labels, gauges) in &read {
-            let same = gauges.iter().filter(|g| g.name == gauge.name);
-            same.for_each(|g| page.sample(labels, g.value));
-        }
-    }
-    page.text
 }
 
 /// Renders a snapshot. `sources` and `sinks` are the labels by place in it,
@@ -78,33 +40,6 @@ pub fn render(
     filtered_by_routes(&mut page, snapshot, routes);
     merged(&mut page, snapshot, sources, routes, sinks);
     buffers(&mut page, snapshot, sinks);
-    page.text
-}
-
-/// Renders how many configs were put in force while running, and refused.
-#[must_use]
-pub fn render_reloads(good: u64, bad: u64) -> String {
-    let mut page = Page::default();
-    page.family(
-        "tflog_config_reloads_total",
-        "counter",
-        "configs read while running, by whether they were put in force",
-    );
-    page.sample(&with("", "result", "success"), good);
-    page.sample(&with("", "result", "failure"), bad);
-    page.text
-}
-
-/// Renders what tflog's own listener counts.
-#[must_use]
-pub fn render_listener(refused: u64) -> String {
-    let mut page = Page::default();
-    page.family(
-        "tflog_http_refused_connections_total",
-        "counter",
-        "connections of peers that have too many, turned away by tflog's own listener",
-    );
-    page.sample("", refused);
     page.text
 }
 

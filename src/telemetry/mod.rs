@@ -8,7 +8,9 @@ mod terms;
 mod with;
 
 pub use ledger::{Demand, Entry, Ledger, Passing, Places, Quota, Sent, Transfer, WhenFull};
-pub use metrics::{Gauge, Gauges, Labels, render, render_gauges, render_listener, render_reloads};
+pub use metrics::{
+    Gauge, Gauges, Labels, render, render_gauges, render_listener, render_log, render_reloads,
+};
 pub use series::{Recorder, Series, SeriesKind, render_series};
 pub use settle::SourceReport;
 pub use terms::{DiskTerms, Dropped, RouteTerms, SinkTerms, Snapshot, SourceTerms};

@@ -29,6 +29,7 @@ mod lengths;
 mod multiline;
 mod names;
 mod outage;
+mod own_log;
 mod peers;
 mod pipe;
 mod reduce;
