@@ -26,6 +26,7 @@ mod http_source;
 mod http_tls;
 mod json;
 mod lengths;
+mod metrics;
 mod multiline;
 mod names;
 mod outage;

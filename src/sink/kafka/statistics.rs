@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::telemetry::{Gauge, Gauges};
 
-/// The last numbers; all are gauges but the ones that say "since the start".
+/// The last numbers; those "since the start" are counters.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
     /// Messages in librdkafka's queue and on their way.
@@ -96,17 +96,17 @@ impl Gauges for Statistics {
                 &self.brokers_up,
             ),
             gauge(
-                "tflog_kafka_request_errors",
+                "tflog_kafka_request_errors_total",
                 "requests that failed, of the current producer",
                 &self.request_errors,
             ),
             gauge(
-                "tflog_kafka_request_retries",
+                "tflog_kafka_request_retries_total",
                 "requests that were tried again, of the current producer",
                 &self.request_retries,
             ),
             gauge(
-                "tflog_kafka_producers_rebuilt",
+                "tflog_kafka_producers_rebuilt_total",
                 "producers that were replaced after a fatal error",
                 &self.rebuilt,
             ),

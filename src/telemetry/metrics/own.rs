@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use super::{Labels, Page, component, with};
 
+/// What names of counters end in, and no others.
+const COUNTER: &str = "_total";
+
 /// A number that a component keeps of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge {
-    /// The metric's whole name.
+    /// The metric's whole name. One that ends in `_total` only rises, from the
+    /// start of what it is of.
     pub name: &'static str,
     /// What it counts.
     pub help: &'static str,
@@ -37,7 +41,9 @@ pub fn render_gauges(kind: &str, gauges: &[(&Labels, Arc<dyn Gauges>)]) -> Strin
             continue;
         }
         seen.push(gauge.name);
-        page.family(gauge.name, "gauge", gauge.help);
+        let is_counter = gauge.name.ends_with(COUNTER);
+        let kind = if is_counter { "counter" } else { "gauge" };
+        page.family(gauge.name, kind, gauge.help);
         for (labels, gauges) in &read {
             let same = gauges.iter().filter(|g| g.name == gauge.name);
             same.for_each(|g| page.sample(labels, g.value));
