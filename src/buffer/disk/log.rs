@@ -1,6 +1,8 @@
 //! The log's writer: appending.
 
+use std::collections::VecDeque;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::codec::Encoder;
@@ -68,6 +70,8 @@ pub struct Log {
     pub(super) root: Box<dyn DiskRoot>,
     pub(super) options: Options,
     pub(super) encoder: Encoder,
+    /// What was a segment and cannot be read, and its bytes, the oldest first.
+    pub(super) remains: VecDeque<(PathBuf, u64)>,
     pub(super) marks: Marks,
     /// The mark that was last made durable.
     pub(super) kept: Mark,
@@ -227,6 +231,18 @@ impl Log {
             match self.maintain() {
                 Err(error) if !error.is_space() => return Err(error),
                 _ => {}
+            }
+        }
+        // What cannot be read is kept for people, but not instead of what can.
+        while !fits(self)
+            && let Some((path, bytes)) = self.remains.pop_front()
+        {
+            match self.root.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.remains.push_front((path, bytes));
+                    break;
+                }
+                _ => self.shared.lock().remains -= bytes,
             }
         }
         if fits(self) {

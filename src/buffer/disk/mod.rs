@@ -28,8 +28,9 @@
 //! subtraction.
 //!
 //! A directory holds segments, `ID.segment` with ID as 16 hexadecimal digits,
-//! ascending, and `marks`. Other names are not looked at; `ID.damaged` was a
-//! segment both of whose headers were damaged.
+//! ascending, and `marks`. `ID.damaged` was a segment both of whose headers were
+//! damaged: it counts towards the cap and is kept until its space is needed. Other
+//! names are not looked at.
 //!
 //! **Segment**: two copies of its header, 512 bytes each, then records.
 //!

@@ -1,7 +1,8 @@
 //! Opening a log: headers, marks and the end of the last segment.
 
+use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::codec::Encoder;
@@ -9,7 +10,7 @@ use super::format::Place;
 use super::log::{Backlog, Log, Stats};
 use super::marks::{Mark, Marks};
 use super::scan::{Scan, Step, Window};
-use super::segments::{Segment, Survey, survey};
+use super::segments::{Segment, Survey, put_away, survey};
 use super::settlement::Settled;
 use super::state::{FIRST_OFFSET, Shared, State};
 use super::sync::Reached;
@@ -47,7 +48,7 @@ impl Log {
         let encoder = Encoder::new(options.compression).map_err(failed)?;
         let mut survey = survey(&*root, directory)?;
         let mut tail = tail(&*root, directory, &mut survey)?;
-        tidy(&*root, &survey);
+        let remains = tidy(&*root, &mut survey);
         if let Some(last) = survey.segments.back().filter(|_| tail.unsynced)
             && let Ok(mut file) = root.open_append(&last.path(directory))
         {
@@ -75,6 +76,7 @@ impl Log {
             next,
             settled,
             active: 0,
+            remains: remains.iter().map(|(_, bytes)| bytes).sum(),
             counted,
         };
         let found = state.stats();
@@ -89,6 +91,7 @@ impl Log {
             root,
             options,
             encoder,
+            remains,
             marks,
             kept: Mark::default(),
             last_id: survey.last_id,
@@ -203,13 +206,18 @@ fn walk(window: &mut Window, last: &Segment, from: Reached, tail: &mut Tail) -> 
     Ok(())
 }
 
-/// Puts away what holds nothing that can be read. What fails here is tried
-/// again with the next start.
-fn tidy(root: &dyn DiskRoot, survey: &Survey) {
+/// Puts away what holds nothing that can be read, and says what of it takes
+/// space, the oldest first. What fails here is tried again with the next start.
+fn tidy(root: &dyn DiskRoot, survey: &mut Survey) -> VecDeque<(PathBuf, u64)> {
     for (path, _) in &survey.void {
         let _ = root.remove(path);
     }
-    for (path, _) in &survey.unreadable {
-        let _ = root.rename(path, &path.with_extension("damaged"));
+    let mut remains = std::mem::take(&mut survey.put_away);
+    for (path, bytes) in &survey.unreadable {
+        let to = put_away(path);
+        let is_there = root.rename(path, &to).is_ok();
+        let path = if is_there { to } else { path.clone() };
+        remains.push((path, *bytes));
     }
+    remains.into()
 }

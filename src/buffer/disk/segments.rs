@@ -11,6 +11,8 @@ use super::marks::{self, Marked};
 use crate::seam::{DiskFile, DiskRoot};
 
 const SUFFIX: &str = ".segment";
+/// Of what was a segment and cannot be read.
+const DAMAGED: &str = "damaged";
 
 /// One segment.
 #[derive(Clone, Debug)]
@@ -45,6 +47,18 @@ fn id(name: &OsStr) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok().filter(|_| ours)
 }
 
+/// What a segment that cannot be read is put away as.
+pub(super) fn put_away(path: &Path) -> PathBuf {
+    path.with_extension(DAMAGED)
+}
+
+fn is_put_away(name: &OsStr) -> bool {
+    let name = Path::new(name);
+    let digits = name.file_stem().and_then(OsStr::to_str);
+    name.extension().is_some_and(|ending| ending == DAMAGED)
+        && digits.is_some_and(|digits| id(format!("{digits}{SUFFIX}").as_ref()).is_some())
+}
+
 /// What is in a directory.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -58,6 +72,8 @@ pub(super) struct Survey {
     pub(super) void: Vec<(PathBuf, u64)>,
     /// Segments whose header cannot be read.
     pub(super) unreadable: Vec<(PathBuf, u64)>,
+    /// Such as earlier starts have put away, the oldest first.
+    pub(super) put_away: Vec<(PathBuf, u64)>,
     /// Segments of which one copy of the header is damaged.
     pub(super) damaged: Vec<PathBuf>,
     /// Up to where all was settled by the newest header.
@@ -85,6 +101,15 @@ pub(super) fn survey(root: &dyn DiskRoot, directory: &Path) -> Result<Survey, Op
     survey.last_id = ids.last().copied().unwrap_or_default().max(marked);
     for id in ids {
         survey.header(root, directory, id)?;
+    }
+    let mut remains: Vec<_> = names.iter().filter(|name| is_put_away(name)).collect();
+    remains.sort_unstable();
+    for name in remains {
+        let path = directory.join(name);
+        // What cannot be looked at takes no part.
+        if let Ok(bytes) = root.open(&path).and_then(|file| file.size()) {
+            survey.put_away.push((path, bytes));
+        }
     }
     // A segment ends where a later one begins: after a failed sync the next one
     // begins before the end of the one that failed.

@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) settled: Settled,
     /// The segment that is appended to; 0 if none is.
     pub(super) active: u64,
+    /// Bytes of what was a segment and cannot be read.
+    pub(super) remains: u64,
     /// Counters; sizes are filled in by [`State::stats`].
     pub(super) counted: Stats,
 }
@@ -47,7 +49,8 @@ impl Shared {
 impl State {
     /// Bytes of all files.
     pub(super) fn bytes(&self) -> u64 {
-        MARKS_BYTES + self.segments.iter().map(|s| s.file_bytes).sum::<u64>()
+        let segments = self.segments.iter().map(|s| s.file_bytes);
+        MARKS_BYTES + segments.sum::<u64>() + self.remains
     }
 
     /// Whether the first segment is no longer needed if all before `seq` is

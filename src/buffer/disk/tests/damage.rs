@@ -212,6 +212,36 @@ fn a_missing_file_is_made_up_for_or_counted() {
     }
 }
 
+/// What cannot be read is kept as long as nobody needs its space, whichever start
+/// has put it away, and never takes the disk beyond its cap.
+#[test]
+fn what_cannot_be_read_makes_room_for_what_can() {
+    const CAP: u64 = 48 << 10;
+    let mut sample = sample();
+    let path = sample.keys().find(|path| !path.ends_with("marks")).cloned();
+    let path = path.unwrap();
+    let put_away = path.with_extension("damaged");
+    sample.get_mut(&path).unwrap()[..1024].fill(0);
+    let disk = disk(&sample);
+    for _ in 0..2 {
+        let (log, _) = open(&disk, options(CAP, 2 << 10)).unwrap();
+        assert!(disk.read(&put_away).is_some() && disk.read(&path).is_none());
+        let bytes: usize = files(&disk).values().map(Vec::len).sum();
+        assert_eq!(log.stats().bytes, bytes as u64);
+    }
+    let (mut log, _) = open(&disk, options(CAP, 2 << 10)).unwrap();
+    let kept = |disk: &FaultyDisk| disk.read(&put_away).is_some();
+    let mut appended_beside = 0;
+    let mut key = LAST;
+    while append(&mut log, &batch(key, 3, 90)).is_ok() {
+        appended_beside += u64::from(kept(&disk));
+        key += 1;
+        let bytes: usize = files(&disk).values().map(Vec::len).sum();
+        assert!(bytes as u64 <= CAP, "{bytes} bytes");
+    }
+    assert!(appended_beside > 0 && !kept(&disk));
+}
+
 #[test]
 fn files_that_are_not_ours_are_refused_and_left_alone() {
     let sample = sample();

@@ -346,10 +346,7 @@ impl Model {
     }
 
     fn within_cap(&self) -> Checked {
-        let mut paths = self.disk.paths();
-        // What is put aside is kept for people, whatever the cap says: here, what
-        // a loss of power brought back of a segment that was cut off and removed.
-        paths.retain(|path| path.extension().is_none_or(|ending| ending != "damaged"));
+        let paths = self.disk.paths();
         let sizes = paths.into_iter().filter_map(|path| self.disk.read(path));
         let bytes: usize = sizes.map(|content| content.len()).sum();
         // Records are written again after a failure whatever the cap says.
