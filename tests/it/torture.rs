@@ -22,12 +22,12 @@ pub(crate) struct Log {
     pub(crate) is_link: bool,
     /// How often each line has come, as far as the output has been read.
     pub(crate) seen: Vec<u8>,
+    /// How often each line may come again: once for each kill that it had not
+    /// settled at.
+    pub(crate) again: Vec<u8>,
     /// All lines before it have.
     pub(crate) whole: u64,
 }
-
-/// Marks a line that may come twice.
-const MAY_DOUBLE: u8 = 0x80;
 
 /// What is done to a log, from the least to the most: only the first few while
 /// tflog is down, or lines would be lost that nobody could have read.
@@ -47,6 +47,10 @@ pub(crate) enum Harm {
     Truncated,
     /// A symbolic link that leads elsewhere.
     Swapped,
+}
+
+impl Harm {
+    pub(crate) const KINDS: usize = 7;
 }
 
 pub(crate) struct Torture {
@@ -72,6 +76,7 @@ impl Torture {
             rotations: 0,
             is_link: number % 5 == 4,
             seen: Vec::new(),
+            again: Vec::new(),
             whole: 0,
         });
         Torture {
@@ -103,6 +108,7 @@ impl Torture {
         }
         log.next += lines;
         log.seen.resize(log.next as usize, 0);
+        log.again.resize(log.next as usize, 0);
         append(&log.path, &text);
     }
 
@@ -136,7 +142,7 @@ impl Torture {
     }
 
     pub(crate) fn has(&self, log: usize, number: u64) -> bool {
-        self.logs[log].seen[number as usize] & !MAY_DOUBLE > 0
+        self.logs[log].seen[number as usize] > 0
     }
 
     /// Whether all lines of a log before `end` have come.
@@ -310,9 +316,11 @@ impl Torture {
         files.map(|entry| entry.path()).collect()
     }
 
-    /// After a kill: what stands behind the positions that are kept may come twice.
+    /// After a kill: what has come and stands behind the positions that are kept may
+    /// come again.
     pub(crate) fn note_unsettled(&mut self) {
         let kept = self.kept();
+        let mut unsettled = HashSet::new();
         for path in self.files() {
             let text = std::fs::read(&path).unwrap();
             let inode = std::fs::metadata(&path).unwrap().ino();
@@ -321,10 +329,11 @@ impl Torture {
             let kept = kept.filter(|kept| kept.is_of(&text));
             let offset = kept.map(|kept| kept.offset).min().unwrap_or(0);
             let lines = text[offset as usize..].split(|b| *b == b'\n');
-            for line in lines.filter(|line| !line.is_empty()) {
-                let (log, number) = numbered(line);
-                self.logs[log].seen[number as usize] |= MAY_DOUBLE;
-            }
+            let numbers = lines.filter(|line| !line.is_empty()).map(numbered);
+            unsettled.extend(numbers.filter(|(log, number)| self.has(*log, *number)));
+        }
+        for (log, number) in unsettled {
+            self.logs[log].again[number as usize] += 1;
         }
     }
 
@@ -343,15 +352,14 @@ impl Torture {
         Running::start(&mut self.place.command("*.log")).listen()
     }
 
-    /// Every line has come; which came more than once.
+    /// Every line has come; which came more often than they may.
     pub(crate) fn doubled(&mut self) -> HashSet<(usize, u64)> {
         let mut doubled = HashSet::new();
         self.read_output();
         for (at, log) in self.logs.iter().enumerate() {
-            for (number, times) in log.seen.iter().enumerate() {
-                let count = times & !MAY_DOUBLE;
-                assert!(count > 0, "line {number} of {} is lost", log.name);
-                if count > 1 && times & MAY_DOUBLE == 0 {
+            for (number, (times, again)) in log.seen.iter().zip(&log.again).enumerate() {
+                assert!(*times > 0, "line {number} of {} is lost", log.name);
+                if *times > 1 + again {
                     doubled.insert((at, number as u64));
                 }
             }
