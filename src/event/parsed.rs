@@ -232,16 +232,12 @@ impl Columns {
     /// Adds those of `fields` to the list of the row being parsed that are there.
     #[inline]
     pub fn push_present(&mut self, fields: &[Field]) {
-        let start = self.fields.len();
-        self.fields.extend_from_slice(fields);
-        let added = &mut self.fields[start..];
-        let mut kept = 0;
-        for i in 0..added.len() {
-            let field = added[i];
-            added[kept] = field;
-            kept += usize::from(!field.is_absent());
+        self.fields.reserve(fields.len());
+        for field in fields {
+            if !field.is_absent() {
+                self.fields.push(*field);
+            }
         }
-        self.fields.truncate(start + kept);
     }
 
     /// The entries of the row being parsed.

@@ -31,6 +31,14 @@ pub(super) fn blank(text: &[u8], from: usize, end: usize) -> usize {
     first(text, from, end, Chunk::blanks).unwrap_or(end)
 }
 
+/// Where `needle` is first in `text[from..end]`, if nothing before it is
+/// [`blank`].
+#[inline]
+pub(super) fn find_in_word(text: &[u8], from: usize, end: usize, needle: u8) -> Option<usize> {
+    let question = |chunk: Chunk| chunk.equal(needle) | chunk.blanks();
+    first(text, from, end, question).filter(|&found| text[found] == needle)
+}
+
 /// Where the first byte of `text[from..end]` is that is no decimal digit;
 /// `end` if none is.
 #[inline]
@@ -105,6 +113,9 @@ mod tests {
             prop_assert_eq!(find(&text, from, end, needle), at);
             let at = window.iter().position(|&b| b <= b' ').map_or(end, |i| from + i);
             prop_assert_eq!(blank(&text, from, end), at);
+            let at = window.iter().position(|&b| b == needle || b <= b' ').map(|i| from + i);
+            let at = at.filter(|&i| text[i] == needle);
+            prop_assert_eq!(find_in_word(&text, from, end, needle), at);
             let at = window.iter().position(|b| !b.is_ascii_digit()).map_or(end, |i| from + i);
             prop_assert_eq!(non_digit(&text, from, end), at);
         }

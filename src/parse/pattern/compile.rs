@@ -16,35 +16,37 @@ pub(super) enum Stop {
     End,
 }
 
-/// One step of matching.
+/// One step of matching, with all that is known before the first line.
 #[derive(Debug)]
-pub(super) enum Op {
-    Literal(Literal),
-    Capture(Capture),
-    /// All of these or nothing.
-    Optional(Group),
-}
-
-/// A capture with all that is known before the first line.
-#[derive(Debug)]
-pub(super) struct Capture {
-    pub(super) take: Take,
-    /// Which of the program's slots it fills; the one behind the last is
-    /// nobody's.
+pub(super) struct Step {
+    pub(super) op: Op,
+    /// Of a capture: which of the program's slots it fills; the one behind the
+    /// last is nobody's.
     pub(super) slot: usize,
     /// What the slot's entry is called.
     pub(super) def: u32,
     pub(super) inside: Option<Group>,
 }
 
-/// What a capture takes: a [`Kind`] that knows what follows it.
+/// What a step passes over. Captures are a [`Kind`] each that knows what
+/// follows it.
 #[derive(Debug)]
-pub(super) enum Take {
+pub(super) enum Op {
+    Literal(Literal),
+    /// A literal of one byte, `padded` as a [`Literal`] is.
+    Byte {
+        byte: u8,
+        padded: bool,
+    },
+    /// All of these or nothing.
+    Optional(Group),
     /// Up to the first of the stops; mostly there is one.
     Text(Literal),
     TextUntil(Box<[Stop]>),
     /// Up to white space.
     Word,
+    /// Up to this byte, which stands before any white space.
+    WordTo(u8),
     WordUntil(Box<[Stop]>),
     Most(Box<[Stop]>),
     Name,
@@ -64,7 +66,7 @@ pub(super) enum Take {
 /// Steps with the slots that they fill, to be emptied if one fails.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) ops: Box<[Op]>,
+    pub(super) steps: Box<[Step]>,
     pub(super) slots: Box<[usize]>,
     /// The bytes that what they match can begin with, if it is anything.
     pub(super) firsts: ByteSet,
@@ -82,7 +84,7 @@ pub(super) struct Wanted {
 /// A compiled template.
 #[derive(Debug)]
 pub(super) struct Program {
-    pub(super) ops: Box<[Op]>,
+    pub(super) steps: Box<[Step]>,
     /// How many captures are wanted: each has a slot, in output order.
     pub(super) slots: usize,
     pub(super) times: usize,
@@ -114,7 +116,7 @@ pub(super) fn program(
         captures: captures.len(),
         times: times(&captures),
     };
-    let (ops, _) = compiler.sequence(parts, Some(vec![Stop::End]))?;
+    let (steps, _) = compiler.sequence(parts, Some(vec![Stop::End]))?;
     let slots = named.len();
     let columns = named.into_iter().enumerate().map(|(slot, named)| {
         let is_time = matches!(captures[named.capture].kind, Kind::Time(_));
@@ -125,7 +127,7 @@ pub(super) fn program(
         }
     });
     Ok(Program {
-        ops,
+        steps,
         slots,
         times: times(&captures),
         columns: columns.filter(|c| c.output.has_columns()).collect(),
@@ -166,18 +168,19 @@ impl Compiler<'_> {
         &mut self,
         parts: &[Part],
         mut follow: Follow,
-    ) -> Result<(Box<[Op]>, Follow), TemplateError> {
-        let mut ops = Vec::new();
+    ) -> Result<(Box<[Step]>, Follow), TemplateError> {
+        let mut steps: Vec<Step> = Vec::new();
         for part in parts.iter().rev() {
-            let op = match part {
+            let step = match part {
                 Part::Literal(bytes) => {
-                    let before_rest = match ops.last() {
-                        Some(Op::Capture(next)) => matches!(next.take, Take::Rest | Take::Raw),
-                        last => last.is_none(),
-                    };
+                    let before_rest =
+                        matches!(steps.last().map(|s| &s.op), None | Some(Op::Rest | Op::Raw));
                     let padded = bytes.last() == Some(&b' ') && !before_rest;
                     follow = Some(vec![Stop::Literal(Literal::new(bytes, false))]);
-                    Op::Literal(Literal::new(bytes, padded))
+                    self.plain(match **bytes {
+                        [byte] => Op::Byte { byte, padded },
+                        _ => Op::Literal(Literal::new(bytes, padded)),
+                    })
                 }
                 Part::Optional(inner) => {
                     let (inner, first) = self.group(inner, follow.clone())?;
@@ -185,24 +188,34 @@ impl Compiler<'_> {
                         first.extend(rest);
                         first
                     });
-                    Op::Optional(inner)
+                    self.plain(Op::Optional(inner))
                 }
-                Part::Capture(capture) => Op::Capture(self.capture(capture, &mut follow)?),
+                Part::Capture(capture) => self.capture(capture, &mut follow)?,
             };
-            ops.push(op);
+            steps.push(step);
         }
-        ops.reverse();
-        Ok((ops.into(), follow))
+        steps.reverse();
+        Ok((steps.into(), follow))
+    }
+
+    /// A step that captures nothing.
+    fn plain(&self, op: Op) -> Step {
+        Step {
+            op,
+            slot: self.unwanted,
+            def: 0,
+            inside: None,
+        }
     }
 
     fn group(&mut self, parts: &[Part], follow: Follow) -> Result<(Group, Follow), TemplateError> {
         let last = self.captures;
-        let (ops, first) = self.sequence(parts, follow)?;
+        let (steps, first) = self.sequence(parts, follow)?;
         let inside = &self.slots[self.captures..last];
         let group = Group {
             slots: inside.iter().flatten().map(|&(slot, _)| slot).collect(),
-            firsts: firsts(&ops),
-            ops,
+            firsts: firsts(&steps),
+            steps,
         };
         Ok((group, first))
     }
@@ -211,7 +224,7 @@ impl Compiler<'_> {
         &mut self,
         capture: &template::Capture,
         follow: &mut Follow,
-    ) -> Result<Capture, TemplateError> {
+    ) -> Result<Step, TemplateError> {
         let inside = match &capture.inside {
             Some(parts) => Some(self.group(parts, Some(vec![Stop::End]))?.0),
             None => None,
@@ -227,37 +240,41 @@ impl Compiler<'_> {
                 error(self.template, capture.behind, message.into())
             })
         };
-        let take = match &capture.kind {
+        let op = match &capture.kind {
             Kind::Text => match <[Stop; 1]>::try_from(stops()?) {
-                Ok([Stop::Literal(stop)]) => Take::Text(stop),
-                Ok(stops) => Take::TextUntil(stops.into()),
-                Err(stops) => Take::TextUntil(stops.into()),
+                Ok([Stop::Literal(stop)]) => Op::Text(stop),
+                Ok(stops) => Op::TextUntil(stops.into()),
+                Err(stops) => Op::TextUntil(stops.into()),
             },
-            Kind::Word => match beyond_blanks(stops()?) {
-                stops if stops == [Stop::End] => Take::Word,
-                stops => Take::WordUntil(stops.into()),
-            },
-            Kind::Most => Take::Most(stops()?.into()),
-            Kind::Name => Take::Name,
-            Kind::Rest => Take::Rest,
-            Kind::Raw => Take::Raw,
-            Kind::Stream => Take::Stream,
-            Kind::Int => Take::Int,
-            Kind::Float => Take::Float,
-            Kind::Ip => Take::Ip,
-            Kind::Level => Take::Level,
-            Kind::Mark => Take::Mark,
+            Kind::Word => {
+                let stops = beyond_blanks(stops()?);
+                match &*stops {
+                    [Stop::End] => Op::Word,
+                    [Stop::Literal(stop)] if stop.bytes().len() == 1 => Op::WordTo(stop.bytes()[0]),
+                    _ => Op::WordUntil(stops.into()),
+                }
+            }
+            Kind::Most => Op::Most(stops()?.into()),
+            Kind::Name => Op::Name,
+            Kind::Rest => Op::Rest,
+            Kind::Raw => Op::Raw,
+            Kind::Stream => Op::Stream,
+            Kind::Int => Op::Int,
+            Kind::Float => Op::Float,
+            Kind::Ip => Op::Ip,
+            Kind::Level => Op::Level,
+            Kind::Mark => Op::Mark,
             Kind::Quoted => {
                 *follow = Some(vec![Stop::Literal(Literal::new(b"\"", false))]);
-                Take::Quoted
+                Op::Quoted
             }
             Kind::Time(layout) => {
                 self.times -= 1;
-                Take::Time(layout.clone(), self.times)
+                Op::Time(layout.clone(), self.times)
             }
         };
-        Ok(Capture {
-            take,
+        Ok(Step {
+            op,
             slot,
             def,
             // Parts of which nobody wants one are not looked for.
@@ -362,47 +379,43 @@ fn family(names: &[(usize, &template::Capture)], index: usize) -> Vec<usize> {
     (1..=parts.len()).filter_map(first_with).collect()
 }
 
-/// How much `ops` ask of a line. A capture is worth a few bytes of literal text,
-/// optional parts nothing.
-pub(super) fn weight(ops: &[Op]) -> u32 {
-    let literal = |l: &Literal| 2 * l.bytes().iter().filter(|b| **b != b' ').count() as u32;
-    let capture = |take: &Take| match take {
-        Take::Text(_) | Take::TextUntil(_) | Take::Rest | Take::Most(_) | Take::Raw => 1,
-        Take::Word | Take::WordUntil(_) => 2,
-        Take::Name => 3,
+/// How much `steps` ask of a line. A capture is worth a few bytes of literal
+/// text, optional parts nothing.
+pub(super) fn weight(steps: &[Step]) -> u32 {
+    let literal = |bytes: &[u8]| 2 * bytes.iter().filter(|b| **b != b' ').count() as u32;
+    let of = |step: &Step| match &step.op {
+        Op::Literal(text) => literal(text.bytes()),
+        Op::Byte { byte, .. } => literal(&[*byte]),
+        Op::Optional(_) => 0,
+        Op::Text(_) | Op::TextUntil(_) | Op::Rest | Op::Most(_) | Op::Raw => 1,
+        Op::Word | Op::WordTo(_) | Op::WordUntil(_) => 2,
+        Op::Name => 3,
         _ => 4,
     };
-    let of = |op: &Op| match op {
-        Op::Literal(text) => literal(text),
-        Op::Capture(c) => capture(&c.take),
-        Op::Optional(_) => 0,
-    };
-    ops.iter().map(of).sum()
+    steps.iter().map(of).sum()
 }
 
-/// The bytes that a line can begin with that `ops` match.
-pub(super) fn firsts(ops: &[Op]) -> ByteSet {
+/// The bytes that a line can begin with that `steps` match.
+pub(super) fn firsts(steps: &[Step]) -> ByteSet {
     let mut all = ByteSet::default();
-    for op in ops {
-        let take = match op {
-            Op::Literal(literal) => return all.or(ByteSet::of(&literal.bytes()[..1])),
+    for step in steps {
+        let digit = |b: u8| b.is_ascii_digit() || b == b'-';
+        return all.or(match &step.op {
             Op::Optional(group) => {
-                all = all.or(firsts(&group.ops));
+                all = all.or(firsts(&group.steps));
                 continue;
             }
-            Op::Capture(capture) => &capture.take,
-        };
-        let digit = |b: u8| b.is_ascii_digit() || b == b'-';
-        return all.or(match take {
-            Take::Int | Take::Float => ByteSet::where_(digit),
-            Take::Ip => ByteSet::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
-            Take::Time(layout, _) => ByteSet::where_(|b| layout.can_begin_with(b)),
-            Take::Level | Take::Name => ByteSet::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
-            Take::Stream => ByteSet::of(b"s"),
-            Take::Mark => ByteSet::of(b".-*#"),
-            Take::Quoted => ByteSet::of(b"\""),
-            Take::Word | Take::WordUntil(_) => ByteSet::where_(|b| b > b' '),
-            Take::Text(_) | Take::TextUntil(_) | Take::Most(_) | Take::Rest | Take::Raw => {
+            Op::Literal(literal) => ByteSet::of(&literal.bytes()[..1]),
+            Op::Byte { byte, .. } => ByteSet::of(&[*byte]),
+            Op::Int | Op::Float => ByteSet::where_(digit),
+            Op::Ip => ByteSet::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
+            Op::Time(layout, _) => ByteSet::where_(|b| layout.can_begin_with(b)),
+            Op::Level | Op::Name => ByteSet::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
+            Op::Stream => ByteSet::of(b"s"),
+            Op::Mark => ByteSet::of(b".-*#"),
+            Op::Quoted => ByteSet::of(b"\""),
+            Op::Word | Op::WordTo(_) | Op::WordUntil(_) => ByteSet::where_(|b| b > b' '),
+            Op::Text(_) | Op::TextUntil(_) | Op::Most(_) | Op::Rest | Op::Raw => {
                 ByteSet::where_(|_| true)
             }
         });
@@ -412,12 +425,13 @@ pub(super) fn firsts(ops: &[Op]) -> ByteSet {
 }
 
 /// Bytes that stand in every line, behind a time that it begins with, that
-/// `ops` match.
-pub(super) fn required(ops: &[Op]) -> AsciiSet {
-    let of = |op: &Op| match op {
+/// `steps` match.
+pub(super) fn required(steps: &[Step]) -> AsciiSet {
+    let of = |step: &Step| match &step.op {
         Op::Literal(literal) => AsciiSet::of(literal.bytes()),
-        Op::Capture(capture) if matches!(capture.take, Take::Quoted) => AsciiSet::of(b"\""),
-        Op::Capture(_) | Op::Optional(_) => AsciiSet::default(),
+        Op::Byte { byte, .. } => AsciiSet::of(&[*byte]),
+        Op::Quoted => AsciiSet::of(b"\""),
+        _ => AsciiSet::default(),
     };
-    ops.iter().map(of).fold(AsciiSet::default(), AsciiSet::or)
+    steps.iter().map(of).fold(AsciiSet::default(), AsciiSet::or)
 }

@@ -40,14 +40,13 @@ impl Literal {
     /// Whether `text[at..end]` begins with it.
     #[inline]
     fn is_at(&self, text: &[u8], at: usize, end: usize) -> bool {
-        let window = text.get(at..).and_then(|rest| rest.first_chunk());
-        match window {
-            Some(window) if self.bytes.len() <= WORD_BYTES => {
-                let differs = (u64::from_le_bytes(*window) ^ self.word) & self.mask;
-                differs == 0 && at + self.bytes.len() <= end
-            }
-            _ => scan::starts_with(text, at, end, &self.bytes),
-        }
+        let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) else {
+            return scan::starts_with(text, at, end, &self.bytes);
+        };
+        let after = at + self.bytes.len();
+        let differs = (u64::from_le_bytes(*window) ^ self.word) & self.mask;
+        let rest = self.bytes.get(WORD_BYTES..).unwrap_or_default();
+        differs == 0 && after <= end && (rest.is_empty() || text[at + WORD_BYTES..after] == *rest)
     }
 
     /// Past it at `at`; each of its spaces may be several.

@@ -46,7 +46,7 @@ use super::{
 };
 use crate::event::time::{Layout, Memo};
 use crate::event::{Cell, Columns, Defs, FieldKind, Level, Needs, Timestamp};
-use compile::{Op, Program, Take};
+use compile::{Op, Program};
 use run::State;
 pub use template::TemplateError;
 
@@ -79,11 +79,8 @@ impl Pattern {
     /// The time that a line must begin with, if it must: its layout and which
     /// of the program's times it is.
     fn first_time(&self) -> Option<(&Arc<Layout>, usize)> {
-        match self.program.ops.first() {
-            Some(Op::Capture(capture)) => match &capture.take {
-                Take::Time(layout, time) => Some((layout, *time)),
-                _ => None,
-            },
+        match &self.program.steps.first()?.op {
+            Op::Time(layout, time) => Some((layout, *time)),
             _ => None,
         }
     }
@@ -95,17 +92,17 @@ impl Pattern {
 
     /// How much it asks of a line: its captures and its literal text.
     pub(super) fn weight(&self) -> u32 {
-        compile::weight(&self.program.ops)
+        compile::weight(&self.program.steps)
     }
 
     /// Bytes that all its lines have, behind their time if they begin with one.
     pub(super) fn required(&self) -> AsciiSet {
-        compile::required(&self.program.ops)
+        compile::required(&self.program.steps)
     }
 
     /// The bytes that its lines can begin with.
     pub(super) fn firsts(&self) -> ByteSet {
-        compile::firsts(&self.program.ops)
+        compile::firsts(&self.program.steps)
     }
 
     /// Tells the time that the next line begins with, so that it is not read
@@ -162,7 +159,7 @@ impl Parser for Pattern {
         out: &mut Columns,
     ) -> bool {
         let end = run::run(
-            &self.program.ops,
+            &self.program.steps,
             text,
             line.start,
             line.end,

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::super::scan;
-use super::compile::{Capture, Group, Op, Program, Stop, Take};
+use super::compile::{Group, Op, Program, Step, Stop};
 use crate::event::time::Memo;
 use crate::event::{Field, FieldKind, Level, Timestamp};
 
@@ -52,35 +52,89 @@ impl State {
     }
 }
 
-/// Matches `ops` at `text[at..end]`; where they end.
+/// Matches `steps` at `text[at..end]`; where they end.
 pub(super) fn run(
-    ops: &[Op],
+    steps: &[Step],
     text: &[u8],
     mut at: usize,
     end: usize,
     state: &mut State,
 ) -> Option<usize> {
-    for op in ops {
-        at = match op {
-            Op::Literal(literal) => literal.pass(text, at, end)?,
-            Op::Capture(capture) => {
-                let (field, after) = take(capture, text, at, end, state)?;
-                state.fields[capture.slot] = field;
-                if let Some(inside) = &capture.inside {
-                    run_inside(inside, text, field, state);
+    for step in steps {
+        let def = step.def;
+        let text_to = |to: usize| Field::new(def, FieldKind::Text, at, to);
+        let (field, after) = match &step.op {
+            Op::Byte { byte, padded } => {
+                (at < end && text[at] == *byte).then_some(())?;
+                at += 1;
+                if *padded {
+                    at = scan::skip_spaces(text, at, end);
                 }
-                after
+                continue;
+            }
+            Op::Literal(literal) => {
+                at = literal.pass(text, at, end)?;
+                continue;
             }
             Op::Optional(group) => {
                 // What is not there is mostly told by one byte.
                 let may_be = at >= end || group.firsts.contains(text[at]);
-                let after = may_be.then(|| run(&group.ops, text, at, end, state));
-                after.flatten().unwrap_or_else(|| {
-                    state.clear(group);
-                    at
-                })
+                let after = may_be.then(|| run(&group.steps, text, at, end, state));
+                match after.flatten() {
+                    Some(after) => at = after,
+                    None => state.clear(group),
+                }
+                continue;
             }
+            Op::Text(stop) => {
+                let stop = stop.find(text, at, end)?;
+                (trimmed(def, text, at, stop), stop)
+            }
+            Op::TextUntil(until) => {
+                let stop = first_stop(until, text, at, end)?;
+                (trimmed(def, text, at, stop), stop)
+            }
+            Op::Word => word(def, text, at, scan::blank(text, at, end))?,
+            Op::WordTo(stop) => {
+                let found = scan::find_in_word(text, at, end, *stop)?;
+                word(def, text, at, found)?
+            }
+            Op::WordUntil(until) => word(def, text, at, word_end(until, text, at, end)?)?,
+            Op::Most(until) => {
+                let stop = last_stop(until, text, at, end)?;
+                (trimmed(def, text, at, stop), stop)
+            }
+            Op::Int => number(def, text, at, end)?,
+            Op::Float => float(def, text, at, end)?,
+            Op::Quoted => quoted(def, text, at, end)?,
+            Op::Time(layout, time) => {
+                let reference = state.reference;
+                let len = state.memo(*time).read(layout, &text[at..end], reference)?;
+                (Field::new(def, FieldKind::Time, at, at + len), at + len)
+            }
+            Op::Rest => (trimmed(def, text, at, end), end),
+            Op::Raw => (text_to(end), end),
+            Op::Name => {
+                let after = name(text, at, end)?;
+                (text_to(after), after)
+            }
+            Op::Stream => {
+                let streams = [&b"stdout"[..], b"stderr"];
+                let name = streams.into_iter().find(|s| text[at..end].starts_with(s))?;
+                (text_to(at + name.len()), at + name.len())
+            }
+            Op::Ip => ip(def, text, at, end)?,
+            Op::Level => {
+                let after = level(text, at, end)?;
+                (text_to(after), after)
+            }
+            Op::Mark => (Field::level(def, mark(text, at, end)?), at + 1),
         };
+        state.fields[step.slot] = field;
+        if let Some(inside) = &step.inside {
+            run_inside(inside, text, field, state);
+        }
+        at = after;
     }
     Some(at)
 }
@@ -89,63 +143,10 @@ pub(super) fn run(
 fn run_inside(group: &Group, text: &[u8], outer: Field, state: &mut State) {
     let start = outer.start as usize;
     let end = start + outer.len as usize;
-    let matched = !outer.is_absent() && run(&group.ops, text, start, end, state) == Some(end);
+    let matched = !outer.is_absent() && run(&group.steps, text, start, end, state) == Some(end);
     if !matched {
         state.clear(group);
     }
-}
-
-#[inline(always)]
-fn take(
-    capture: &Capture,
-    text: &[u8],
-    at: usize,
-    end: usize,
-    state: &mut State,
-) -> Option<(Field, usize)> {
-    let def = capture.def;
-    let text_to = |to: usize| Field::new(def, FieldKind::Text, at, to);
-    Some(match &capture.take {
-        Take::Text(stop) => {
-            let stop = stop.find(text, at, end)?;
-            (trimmed(def, text, at, stop), stop)
-        }
-        Take::TextUntil(stops) => {
-            let stop = first_stop(stops, text, at, end)?;
-            (trimmed(def, text, at, stop), stop)
-        }
-        Take::Word => word(def, text, at, scan::blank(text, at, end))?,
-        Take::WordUntil(stops) => word(def, text, at, word_end(stops, text, at, end)?)?,
-        Take::Most(stops) => {
-            let stop = last_stop(stops, text, at, end)?;
-            (trimmed(def, text, at, stop), stop)
-        }
-        Take::Int => number(def, false, text, at, end)?,
-        Take::Float => number(def, true, text, at, end)?,
-        Take::Quoted => quoted(def, text, at, end)?,
-        Take::Time(layout, time) => {
-            let reference = state.reference;
-            let len = state.memo(*time).read(layout, &text[at..end], reference)?;
-            (Field::new(def, FieldKind::Time, at, at + len), at + len)
-        }
-        Take::Rest => (trimmed(def, text, at, end), end),
-        Take::Raw => (text_to(end), end),
-        Take::Name => {
-            let after = name(text, at, end)?;
-            (text_to(after), after)
-        }
-        Take::Stream => {
-            let streams = [&b"stdout"[..], b"stderr"];
-            let name = streams.into_iter().find(|s| text[at..end].starts_with(s))?;
-            (text_to(at + name.len()), at + name.len())
-        }
-        Take::Ip => ip(def, text, at, end)?,
-        Take::Level => {
-            let after = level(text, at, end)?;
-            (text_to(after), after)
-        }
-        Take::Mark => (Field::level(def, mark(text, at, end)?), at + 1),
-    })
 }
 
 /// Text without the spaces around it; nothing or `-` is absent.
@@ -253,55 +254,41 @@ fn word(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> 
 }
 
 #[inline]
-fn number(def: u32, float: bool, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
+fn number(def: u32, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
     let after = scan::non_digit(text, start, end);
     // JSON has no leading zeros, and a number is not a lone dash.
     if after == start || (text[start] == b'0' && after > start + 1) {
-        return odd_number(def, float, text, start, end);
+        return odd_number(def, text, start, end);
     }
-    let after = if float {
-        fraction(text, after, end)
-    } else {
-        after
-    };
     Some((Field::new(def, FieldKind::Number, start, after), after))
 }
 
-/// Past the fraction at `at`, if there is one.
-fn fraction(text: &[u8], at: usize, end: usize) -> usize {
-    match &text[at..end] {
-        [b'.', b'0'..=b'9', ..] => scan::non_digit(text, at + 1, end),
-        _ => at,
-    }
-}
-
 /// A number that is negative, absent or has leading zeros.
-fn odd_number(
-    def: u32,
-    float: bool,
-    text: &[u8],
-    start: usize,
-    end: usize,
-) -> Option<(Field, usize)> {
+fn odd_number(def: u32, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
     let first = start + usize::from(text[start..end].starts_with(b"-"));
-    let mut after = scan::non_digit(text, first, end);
+    let after = scan::non_digit(text, first, end);
     if after == first {
         // A lone dash: no value.
         return (first > start).then_some((Field::ABSENT, first));
     }
-    // What begins with zeros stays text.
+    // What begins with zeros stays text; `-0500` is a zone.
     let canonical = text[first] != b'0' || after == first + 1;
-    // `-0500` is a zone.
     (canonical || first == start).then_some(())?;
-    if float {
-        after = fraction(text, after, end);
-    }
     let kind = if canonical {
         FieldKind::Number
     } else {
         FieldKind::Text
     };
     Some((Field::new(def, kind, start, after), after))
+}
+
+fn float(def: u32, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
+    let (field, mut after) = number(def, text, start, end)?;
+    if !field.is_absent() && matches!(text[after..end], [b'.', b'0'..=b'9', ..]) {
+        after = scan::non_digit(text, after + 1, end);
+        return Some((Field::new(def, field.kind(), start, after), after));
+    }
+    Some((field, after))
 }
 
 /// How many bytes a dotted IPv4 address at the start of `text` takes; leading
