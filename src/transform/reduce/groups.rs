@@ -256,7 +256,8 @@ impl Groups {
         self.slots.iter().flatten().flat_map(|group| &group.acks)
     }
 
-    /// Has those of a stream stand together among those that are complete.
+    /// Has those of a stream stand together among those that are complete, where
+    /// the first of them stands: in no order that differs from run to run.
     pub fn arrange(&mut self) {
         let slots = &self.slots;
         let stream = |slot: &usize| {
@@ -265,9 +266,18 @@ impl Groups {
                 .map(|group| Arc::as_ptr(&group.stream))
         };
         let first = self.ended.front().map(stream);
-        if self.ended.iter().any(|slot| Some(stream(slot)) != first) {
-            self.ended.make_contiguous().sort_by_key(stream);
+        if self.ended.iter().all(|slot| Some(stream(slot)) == first) {
+            return;
         }
+        let places = self.ended.iter().map(stream).zip(0usize..);
+        let mut firsts: Vec<_> = places.collect();
+        firsts.sort_unstable();
+        firsts.dedup_by_key(|(stream, _)| *stream);
+        let first = |slot: &usize| {
+            let at = firsts.binary_search_by_key(&stream(slot), |(stream, _)| *stream);
+            at.map(|at| firsts[at].1)
+        };
+        self.ended.make_contiguous().sort_by_cached_key(first);
     }
 
     /// Takes the next one that is complete, if `take` wants it.

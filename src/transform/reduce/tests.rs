@@ -227,6 +227,25 @@ fn a_group_ends_where_an_event_says_so() {
 }
 
 #[test]
+fn groups_leave_as_they_ended_those_of_a_stream_together() {
+    let mut router = router(bounds(30, None), &[]);
+    // Each batch is of a stream of its own.
+    router.feed(&[r#"{"k":"a1"}"#, r#"{"k":"a2"}"#]);
+    router.feed(&[r#"{"k":"b"}"#]);
+    router.feed(&[r#"{"k":"c"}"#]);
+    for key in ["b", "a1", "c", "a2"] {
+        router.feed(&[&format!(r#"{{"k":"{key}","edge":"end"}}"#)]);
+    }
+    let keys: Vec<_> = router
+        .texts(false)
+        .iter()
+        .map(|text| text.split('"').nth(3).map(str::to_owned))
+        .collect();
+    let expected = ["b", "a1", "a2", "c"].map(|key| Some(key.to_owned()));
+    assert_eq!(keys, expected);
+}
+
+#[test]
 fn bounds_end_the_oldest_and_are_counted() {
     let mut few = bounds(30, None);
     (few.keys_max, few.events_max) = (2, Some(3));
