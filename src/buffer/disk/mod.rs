@@ -15,7 +15,8 @@
 //!   its events, and passed over; the next one is found again.
 //! - After a failed sync the file is not synced again: the system tells of a
 //!   failure once and calls what it could not write clean. What was not durable
-//!   is in memory still and goes to a new segment, under the same numbers.
+//!   is in memory still and goes to a new segment, under the same numbers; so does
+//!   what an earlier process had not synced, if a start cannot.
 //! - A start takes as long as there are segments and as the end of the last one
 //!   is long. It changes nothing that a second start would need.
 //! - Files that are not ours or of another version are refused and left alone.

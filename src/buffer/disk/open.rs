@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::codec::Encoder;
 use super::format::Place;
-use super::log::{Backlog, Log, Stats};
+use super::log::{Active, Backlog, Log, Stats};
 use super::marks::{Mark, Marks};
 use super::scan::{Scan, Step, Window};
 use super::segments::{Segment, Survey, put_away, survey};
 use super::settlement::Settled;
 use super::state::{FIRST_OFFSET, Shared, State};
-use super::sync::Reached;
+use super::sync::{Reached, SyncHandle};
 use super::{OpenError, Options};
 use crate::seam::{Disk, DiskRoot};
 
@@ -26,7 +26,8 @@ pub(super) struct Tail {
     pub(super) torn: Vec<(Place, Place)>,
     /// Bytes of them and of what follows the last record.
     pub(super) torn_bytes: u64,
-    /// Whether there are records that are not known as synced.
+    /// Up to where it is known as synced, and whether there are records beyond.
+    synced: Reached,
     unsynced: bool,
 }
 
@@ -49,14 +50,10 @@ impl Log {
         let mut survey = survey(&*root, directory)?;
         let mut tail = tail(&*root, directory, &mut survey)?;
         let remains = tidy(&*root, &mut survey);
-        if let Some(last) = survey.segments.back().filter(|_| tail.unsynced)
-            && let Ok(mut file) = root.open_append(&last.path(directory))
-        {
-            // Written by a process that ended before it synced: synced now, so
-            // that the watermark can move on. If that fails, nobody was
-            // promised these records.
-            let _ = file.sync_data();
-        }
+        let left = match survey.segments.back() {
+            Some(last) if tail.unsynced => left(&*root, directory, last, &tail).map_err(failed)?,
+            _ => None,
+        };
         let mut settled = settled(&survey, tail.reached.place);
         for &(from, to) in &tail.torn {
             settled.lose(from, to);
@@ -69,6 +66,7 @@ impl Log {
         let counted = Stats {
             damaged_headers: (damaged + survey.marked.damaged.len()) as u64,
             torn_bytes: tail.torn_bytes,
+            failed_syncs: u64::from(left.is_some()),
             ..Stats::default()
         };
         let state = State {
@@ -86,7 +84,7 @@ impl Log {
             bytes: found.bytes,
             torn_bytes: found.torn_bytes,
         };
-        let log = Log {
+        let mut log = Log {
             shared: Arc::new(Shared::new(directory, state)),
             root,
             options,
@@ -102,8 +100,65 @@ impl Log {
             unsynced: Vec::new(),
             salt: 0,
         };
+        if let Some(left) = left {
+            log.take_over(left, tail.synced);
+        }
         Ok((log, backlog))
     }
+
+    /// Goes on as if this process had written them.
+    fn take_over(&mut self, left: Left, synced: Reached) {
+        self.shared.lock().active = left.active.id;
+        self.active = Some(left.active);
+        (self.unsynced, self.salt) = (left.records, left.salt);
+        self.synced = synced;
+        self.broken = true;
+    }
+}
+
+/// Records of a process that ended before it synced them, and a disk that will
+/// not sync them now: what it holds of them must not be trusted, they are to be
+/// written again as after any failed sync.
+struct Left {
+    active: Active,
+    records: Vec<u8>,
+    salt: u32,
+}
+
+/// Syncs what a process left behind, so that the watermark can move on; what
+/// could not be.
+fn left(
+    root: &dyn DiskRoot,
+    directory: &Path,
+    last: &Segment,
+    tail: &Tail,
+) -> io::Result<Option<Left>> {
+    let path = last.path(directory);
+    let synced = root.open_append(&path).and_then(|mut f| f.sync_data());
+    if synced.is_ok() {
+        return Ok(None);
+    }
+    let file = root.open(&path)?;
+    let mut window = Window::new(root.open(&path)?, 0);
+    let (mut records, mut again) = (Vec::new(), Tail::default());
+    walk(
+        &mut window,
+        last,
+        tail.synced,
+        &mut again,
+        Some(&mut records),
+    )?;
+    Ok(Some(Left {
+        active: Active {
+            handle: SyncHandle::new(file.duplicate()?),
+            file,
+            id: last.id,
+            offset: tail.reached.offset,
+            synced_offset: tail.synced.offset,
+        },
+        records,
+        salt: last.salt,
+    }))
 }
 
 /// Up to where the log is settled, by what is newest.
@@ -144,35 +199,41 @@ pub(super) fn tail(
         source,
     };
     let file = root.open(&last.path(directory)).map_err(failed)?;
-    let (from, synced) = start(last, &mark);
-    walk(&mut Window::new(file, 0), last, from, &mut tail).map_err(failed)?;
+    tail.synced = start(last, &mark);
+    let mut window = Window::new(file, 0);
+    walk(&mut window, last, tail.synced, &mut tail, None).map_err(failed)?;
     last.end = tail.reached.place.max(last.first);
     last.bytes = tail.reached.offset;
-    tail.unsynced = tail.reached.place > synced;
+    tail.unsynced = tail.reached.place > tail.synced.place;
     tail.reached.place = tail.reached.place.max(mark.synced);
     Ok(tail)
 }
 
-/// Where in the last segment to begin, and up to where it is known as synced.
-fn start(last: &Segment, mark: &Mark) -> (Reached, Place) {
+/// Up to where the last segment is known as synced.
+fn start(last: &Segment, mark: &Mark) -> Reached {
     if mark.segment == last.id && mark.synced >= last.first && mark.offset >= FIRST_OFFSET {
-        let reached = Reached {
+        return Reached {
             place: mark.synced,
             segment: last.id,
             // A file cut shorter has lost records, and its end is here.
             offset: mark.offset.min(last.file_bytes),
         };
-        return (reached, mark.synced);
     }
-    let reached = Reached {
+    Reached {
         place: last.first,
         segment: last.id,
         offset: FIRST_OFFSET,
-    };
-    (reached, last.first)
+    }
 }
 
-fn walk(window: &mut Window, last: &Segment, from: Reached, tail: &mut Tail) -> io::Result<()> {
+/// Goes through the whole records behind `from`, and puts them into `records`.
+fn walk(
+    window: &mut Window,
+    last: &Segment,
+    from: Reached,
+    tail: &mut Tail,
+    mut records: Option<&mut Vec<u8>>,
+) -> io::Result<()> {
     let scan = Scan {
         salt: last.salt,
         limit: last.file_bytes,
@@ -191,9 +252,14 @@ fn walk(window: &mut Window, last: &Segment, from: Reached, tail: &mut Tail) -> 
         };
         let expected = tail.reached.place;
         let whole = scan.stored(window, at, &header)?.is_some();
+        let start = at;
         at += header.bytes();
         if !whole || header.place < expected {
             continue;
+        }
+        if let Some(records) = &mut records {
+            let record = window.bytes(start, header.bytes() as usize, scan.limit)?;
+            records.extend_from_slice(record);
         }
         if header.place > expected {
             tail.torn.push((expected, header.place));

@@ -125,6 +125,40 @@ fn a_sync_that_fails_is_not_tried_again_on_the_same_data() {
 }
 
 #[test]
+fn what_a_process_left_that_cannot_be_synced_is_written_again() {
+    let disk = FaultyDisk::default();
+    let start = || open(&disk, options(1 << 20, 1 << 16)).unwrap();
+    let (mut log, _) = start();
+    append(&mut log, &batch(0, 1, 500)).unwrap();
+    log.sync().unwrap();
+    append(&mut log, &batch(1, 2, 500)).unwrap();
+    append(&mut log, &batch(2, 1, 500)).unwrap();
+    drop(log);
+    disk.fail_syncs(1);
+    let (mut log, backlog) = start();
+    assert_eq!((backlog.records, log.durable(), log.last()), (3, 1, 3));
+    assert_eq!(log.stats().failed_syncs, 1);
+    assert_eq!(log.sync().unwrap(), 3);
+    append(&mut log, &batch(3, 1, 500)).unwrap();
+    drop(log);
+    // Power is lost before it could be.
+    disk.fail_syncs(1);
+    drop(start());
+    disk.crash();
+    let (log, backlog) = start();
+    assert_eq!((backlog.records, backlog.events), (3, 4));
+    let mut reader = log.reader().unwrap();
+    for seq in 1..=3 {
+        let Read::Record(stored) = reader.read().unwrap() else {
+            panic!("record {seq}")
+        };
+        assert_eq!(stored.entry.seq, seq);
+    }
+    assert!(matches!(reader.read().unwrap(), Read::End));
+    assert_eq!(log.stats().corrupt_records, 0);
+}
+
+#[test]
 fn others_append_while_a_sync_runs() {
     let disk = FaultyDisk::default();
     let (mut log, _) = open(&disk, options(1 << 20, 1 << 16)).unwrap();
