@@ -80,6 +80,15 @@ pub(super) struct Scratch {
     edited: Vec<Option<Arc<Batch>>>,
 }
 
+impl Scratch {
+    /// What is moved is counted where the plan says.
+    pub(super) fn of(plan: &InForce) -> Scratch {
+        let mut scratch = Scratch::default();
+        scratch.transfer.places = plan.places.clone();
+        scratch
+    }
+}
+
 impl Router {
     /// Routes a batch at once if nothing has to be found in its lines or done to
     /// its events, and all required sinks have room; else it comes back.
@@ -134,8 +143,7 @@ impl Router {
         if let Some(formats) = formats {
             self.lanes = Lanes::new(formats);
         }
-        self.scratch = Scratch::default();
-        self.scratch.transfer.places = plan.places.clone();
+        self.scratch = Scratch::of(&plan);
         self.plan = plan;
         // Whoever wanted to know may have stopped waiting.
         let _ = taken.send(());

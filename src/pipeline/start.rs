@@ -2,10 +2,11 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::Shared;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::drain::{End, Gone, Hands};
 use super::entrance::Entrance;
@@ -18,11 +19,13 @@ use crate::event::Needs;
 use crate::seam::Stage;
 use crate::sink::driver::{DeadLetters, Driver, Ended, Passage, Status};
 use crate::source::http::Mount;
-use crate::source::{Outlet, Stop, Stopper, Succession};
+use crate::source::{Outlet, Source, Stop, Stopper, Succession};
 use crate::telemetry::{Gauges, Labels, SourceReport};
 
 /// Plans that a router may have before it that it has not come to.
 const TURNS_MAX: usize = 4;
+/// How often a source is tried that cannot be opened once the plan is in force.
+const OPEN_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether a source reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +197,7 @@ impl Pipeline {
             report: Arc::new(report),
             lists: self.standing.with.lists(place),
             clock: self.world.clock.clone(),
-            scratch: Scratch::default(),
+            scratch: Scratch::of(plan),
         };
         let shortcut = Shortcut::new(router);
         let (entrance, arrivals) = Entrance::new(slot, self.ledger.clone(), &shortcut);
@@ -210,8 +213,8 @@ impl Pipeline {
             if let Some(mut before) = after {
                 // Fails once the other end is dropped: that is what it waits for.
                 let _ = before.changed().await;
-                if source.keeps_state() {
-                    source.open().await?;
+                if source.keeps_state() && !open_late(&mut *source, &stop).await {
+                    return Ok(());
                 }
             }
             source.run(outlet, stop).await
@@ -247,6 +250,25 @@ impl Pipeline {
             gone,
         });
         Ok(())
+    }
+}
+
+/// Opens a source whose plan is in force, and that could have been opened when
+/// that came: as soon as it works, or not at all after a stop.
+async fn open_late(source: &mut dyn Source, stop: &Stop) -> bool {
+    let mut said = None;
+    loop {
+        let Err(error) = source.open().await else {
+            return true;
+        };
+        let message = error.to_string();
+        if said.as_ref() != Some(&message) {
+            tracing::error!("{message}; trying again every second");
+            said = Some(message);
+        }
+        if timeout(OPEN_EVERY, stop.stopping()).await.is_ok() {
+            return false;
+        }
     }
 }
 
