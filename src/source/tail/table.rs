@@ -299,7 +299,9 @@ impl Tailer {
             // Another file than a moment ago: the next look sees to it.
             return;
         }
-        if !self.first && self.is_suspect(&path, &*file, &facts) {
+        // The process before may have ended while a copy was made.
+        let goes_on = self.store.as_ref().is_some_and(|store| !store.is_new);
+        if (!self.first || goes_on) && self.is_suspect(&path, &*file, &facts) {
             return;
         }
         let (id, offset) = self.resumption(&path, &*file, &facts);
