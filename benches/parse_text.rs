@@ -211,6 +211,19 @@ fn plain(i: usize) -> String {
     )
 }
 
+/// Lines without a time, one in four with a level: stack traces and banners.
+fn words(i: usize) -> String {
+    match i % 4 {
+        0 => format!(
+            "    at com.example.shop.Orders.find(Orders.java:{})",
+            i % 900
+        ),
+        1 => format!("Listening for connections on every address, worker {i} of the pool"),
+        2 => format!("WARN the stock of {i} is low, ordering more of it from the supplier"),
+        _ => format!("  loaded the settings of shop {i} from /etc/shop/settings.yaml in time"),
+    }
+}
+
 fn parse(c: &mut Criterion) {
     let mut columns = Needs::default();
     columns.slot(&Path::of("level"), ColumnKind::Level);
@@ -219,11 +232,12 @@ fn parse(c: &mut Criterion) {
         fields: true,
         ..columns.clone()
     };
-    let made: [(&str, Line); 4] = [
+    let made: [(&str, Line); 5] = [
         ("combined", combined),
         ("logfmt", logfmt),
         ("syslog5424", syslog),
         ("text", plain),
+        ("words", words),
     ];
     let repeated = SAMPLES
         .iter()
@@ -232,7 +246,8 @@ fn parse(c: &mut Criterion) {
         .into_iter()
         .map(|(name, line)| (name, Source::Made(line)));
     for (group, line) in made.chain(repeated) {
-        let names = [group, "auto"];
+        let format = if group == "words" { "text" } else { group };
+        let names = [format, "auto"];
         let (text, ends) = batch(&line);
         let mut group = c.benchmark_group(group);
         group.throughput(Throughput::Bytes(text.len() as u64));

@@ -53,6 +53,49 @@ const SLOTS: usize = 128;
 /// that was empty.
 static TABLE: [(u64, Level); SLOTS] = table();
 
+/// How long a word can be that is a level: bit `n` for `n` bytes, by its first
+/// byte, …
+static FIRST: [u16; 256] = lengths(true);
+/// … and by its last.
+static LAST: [u16; 256] = lengths(false);
+
+const fn lengths(by_first: bool) -> [u16; 256] {
+    let mut lengths = [0; 256];
+    let mut i = 0;
+    while i < SHORT.len() {
+        let mut j = 0;
+        while j < SHORT[i].0.len() {
+            lengths = with_spelling(lengths, SHORT[i].0[j].as_bytes(), by_first);
+            j += 1;
+        }
+        i += 1;
+    }
+    i = 0;
+    while i < LONG.len() {
+        lengths = with_spelling(lengths, LONG[i].0.as_bytes(), by_first);
+        i += 1;
+    }
+    lengths
+}
+
+const fn with_spelling(mut lengths: [u16; 256], word: &[u8], by_first: bool) -> [u16; 256] {
+    let (len, graded) = (1 << word.len(), 1 << (word.len() + 1));
+    let byte = word[if by_first { 0 } else { word.len() - 1 }];
+    lengths[byte as usize] |= len;
+    if byte.is_ascii_alphabetic() {
+        lengths[byte.to_ascii_uppercase() as usize] |= len;
+    }
+    // With a digit for its grade.
+    let mut grade = b'1';
+    while grade <= b'5' && word.len() > 1 {
+        let byte = if by_first { byte } else { grade };
+        lengths[byte as usize] |= graded;
+        lengths[byte.to_ascii_uppercase() as usize] |= graded;
+        grade += 1;
+    }
+    lengths
+}
+
 const fn table() -> [(u64, Level); SLOTS] {
     let mut table = [(0, Level::ABSENT); SLOTS];
     let mut i = 0;
@@ -128,6 +171,7 @@ impl Level {
     /// letters `T V D I N W E C F`, a syslog severity (`0`–`7`) or a pino/bunyan
     /// number (`10`, `20` … `60`).
     #[must_use]
+    #[inline]
     pub fn parse(text: &[u8]) -> Option<Level> {
         let text = match text {
             [word @ .., last, b'1'..=b'5'] if !word.is_empty() && last.is_ascii_alphabetic() => {
@@ -135,6 +179,28 @@ impl Level {
             }
             _ => text,
         };
+        if Level::may_be(text) {
+            Level::spelt(text)
+        } else {
+            None
+        }
+    }
+
+    /// Whether [`Level::parse`] may find one: nearly all words of a message fail
+    /// here, by their length and the bytes at both ends.
+    #[must_use]
+    #[inline]
+    pub(crate) fn may_be(text: &[u8]) -> bool {
+        let (Some(&first), Some(&last)) = (text.first(), text.last()) else {
+            return false;
+        };
+        let lengths = FIRST[usize::from(first)] & LAST[usize::from(last)];
+        // Not a branch: words are of any length.
+        u32::from(lengths) >> text.len().min(31) & 1 == 1
+    }
+
+    /// The level that is spelt like this.
+    fn spelt(text: &[u8]) -> Option<Level> {
         if text.len() > SHORT_BYTES_MAX {
             let mut long = LONG.iter();
             let found = long.find(|(word, _)| text.eq_ignore_ascii_case(word.as_bytes()))?;
@@ -149,7 +215,7 @@ impl Level {
             }
             at = (at + 1) % SLOTS;
         }
-        (key != 0).then_some(TABLE[at].1)
+        Some(TABLE[at].1)
     }
 
     /// The short lower-case name of the range the number is in; empty if absent.
@@ -211,6 +277,13 @@ mod tests {
                 .step_by(2)
                 .for_each(u8::make_ascii_uppercase);
             assert_eq!(Level::parse(&mixed), Some(level), "{word}");
+            assert!(Level::may_be(&mixed), "{word}");
+            mixed.push(b'3');
+            let graded = Level::parse(&mixed).is_some();
+            assert!(!graded || Level::may_be(&mixed), "{word}3");
+        }
+        for word in ["the", "with", "from", "served", "informations", "", "of"] {
+            assert!(!Level::may_be(word.as_bytes()), "{word}");
         }
     }
 

@@ -83,6 +83,13 @@ impl Chunk {
         self.0.blanks()
     }
 
+    /// Bytes that stand between words: as [`Chunk::blanks`], and the signs
+    /// `[]()<>{}|,;:"'=/`.
+    #[inline(always)]
+    pub(crate) fn delimiters(self) -> u32 {
+        self.0.delimiters()
+    }
+
     /// Bytes that differ from those of `other`.
     #[inline(always)]
     pub(crate) fn differences(self, other: Chunk) -> u32 {
@@ -95,7 +102,7 @@ impl Chunk {
 mod sse2 {
     use std::arch::x86_64::{
         __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cmplt_epi8, _mm_loadu_si128,
-        _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+        _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8,
     };
 
     #[derive(Clone, Copy)]
@@ -183,6 +190,29 @@ mod sse2 {
         }
 
         #[inline(always)]
+        pub(super) fn delimiters(self) -> u32 {
+            // SAFETY: registers only; x86-64 always has SSE2.
+            unsafe {
+                let is = |byte: u8| _mm_cmpeq_epi8(self.0, _mm_set1_epi8(byte as i8));
+                // Moves `from` to the lowest value, so that the range ends with its length.
+                let among = |from: u8, len: u8| {
+                    let moved = _mm_sub_epi8(self.0, _mm_set1_epi8(from as i8));
+                    _mm_cmpeq_epi8(_mm_min_epu8(moved, _mm_set1_epi8((len - 1) as i8)), moved)
+                };
+                // `[` and `{` differ by this bit only, and so do `]` and `}`.
+                let small = _mm_or_si128(self.0, _mm_set1_epi8(0x20));
+                let open = _mm_cmpeq_epi8(small, _mm_set1_epi8(b'{' as i8));
+                let close = _mm_cmpeq_epi8(small, _mm_set1_epi8(b'}' as i8));
+                // `'()` and `:;<=>` are neighbours.
+                let mut all = _mm_or_si128(among(0, b' ' + 1), among(b':', 5));
+                all = _mm_or_si128(all, _mm_or_si128(among(b'\'', 3), is(b'"')));
+                all = _mm_or_si128(all, _mm_or_si128(is(b'|'), is(b',')));
+                all = _mm_or_si128(all, _mm_or_si128(is(b'/'), _mm_or_si128(open, close)));
+                _mm_movemask_epi8(all) as u32
+            }
+        }
+
+        #[inline(always)]
         pub(super) fn differences(self, other: Lanes) -> u32 {
             // SAFETY: registers only; x86-64 always has SSE2.
             let equal = unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, other.0)) };
@@ -235,6 +265,10 @@ mod portable {
             self.mask(|b| b <= b' ')
         }
 
+        pub(super) fn delimiters(self) -> u32 {
+            self.mask(|b| b <= b' ' || b"[]()<>{}|,;:\"'=/".contains(&b))
+        }
+
         pub(super) fn differences(self, other: Lanes) -> u32 {
             let equal = self.0.iter().zip(other.0).enumerate();
             equal.map(|(i, (a, b))| u32::from(*a != b) << i).sum()
@@ -257,6 +291,7 @@ mod tests {
             assert_eq!(fast.non_digits(), plain.non_digits(), "{byte}");
             assert_eq!(fast.quotes(), plain.quotes(), "{byte}");
             assert_eq!(fast.blanks(), plain.blanks(), "{byte}");
+            assert_eq!(fast.delimiters(), plain.delimiters(), "{byte}");
             assert_eq!(fast.equal(byte), 0xffff, "{byte}");
             assert_eq!(fast.equal(!byte), 0, "{byte}");
         }
@@ -292,6 +327,7 @@ mod tests {
             prop_assert_eq!(fast.non_digits(), plain.non_digits());
             prop_assert_eq!(fast.quotes(), plain.quotes());
             prop_assert_eq!(fast.blanks(), plain.blanks());
+            prop_assert_eq!(fast.delimiters(), plain.delimiters());
             prop_assert_eq!(fast.equal(other[0]), plain.equal(other[0]));
             let differ = plain.differences(portable::Lanes::new(&near));
             prop_assert_eq!(fast.differences(Chunk::new(&near)), differ);

@@ -9,6 +9,7 @@
 mod any;
 mod civil;
 mod clock;
+mod hint;
 mod layout;
 mod memo;
 mod read;
@@ -17,6 +18,7 @@ mod write;
 mod zone;
 
 pub use any::{Form, any_prefix, parse_any};
+pub use hint::may_begin;
 pub use layout::{Layout, LayoutError};
 pub use memo::Memo;
 pub use recent::Recent;

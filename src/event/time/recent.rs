@@ -1,6 +1,7 @@
 //! The second that was read last, of times whose layout nobody named: lines
 //! come many a second.
 
+use super::hint::may_begin;
 use super::read::{Cursor, Parts};
 use super::{Form, Timestamp, any_prefix};
 
@@ -34,6 +35,10 @@ impl Recent {
             .and_then(|_| self.again(text))
         {
             return Some(found);
+        }
+        // Nearly all that is asked about in messages is none.
+        if !may_begin(text) {
+            return None;
         }
         if let Some(head) = head {
             self.learn(head);

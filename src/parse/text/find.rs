@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::word::{self, Around};
+use super::words::Words;
 use crate::event::time::{Form, Recent};
 use crate::event::{Level, Timestamp};
 
@@ -18,7 +19,7 @@ const WORDS_MAX: usize = 16;
 /// A level as it stands in the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Severity {
-    Word(Range<usize>),
+    Word(Range<usize>, Level),
     /// Told by a number: systemd's `<3>`, `level=30`.
     Number(Level),
 }
@@ -85,7 +86,7 @@ pub(super) struct Finder<'a> {
     epoch: Option<(Range<usize>, Timestamp)>,
     /// A level if a time follows it: next to it, or anywhere if the level is
     /// alone in brackets.
-    pending: Option<Range<usize>>,
+    pending: Option<(Range<usize>, Level)>,
     /// Words since the time that are more than numbers.
     words_since_time: usize,
     /// Where the message begins, if a source file and its line say so.
@@ -114,19 +115,56 @@ impl<'a> Finder<'a> {
     }
 
     pub(super) fn run(mut self) -> Found {
-        let mut at = self.priority();
-        let mut words = 0;
-        while !self.is_done() && words < WORDS_MAX {
-            while at < self.end && word::is_delimiter(self.text[at]) {
-                at = super::colour(self.text, at, self.end).unwrap_or(at + 1);
+        let (text, line_end) = (self.text, self.line.end);
+        let start = self.priority();
+        let mut words = Words::new(text, start, self.end);
+        let (mut nth, mut at) = (0, start);
+        // Most lines that have a time begin with it, and the level is next.
+        if start < self.end
+            && let Some(behind) = self.time(start)
+        {
+            (nth, at) = (1, behind);
+            if let Some(word) = self.word_behind(behind) {
+                (nth, at) = (2, word.end);
+                self.word(word, 1);
             }
-            if at >= self.end {
-                break;
-            }
-            at = self.time(at).unwrap_or_else(|| self.word(at, words));
-            words += 1;
+            words.go_on(at);
         }
-        if !self.is_done() && words == WORDS_MAX {
+        while nth < WORDS_MAX && !self.is_done() {
+            let wanted = word::wanted(self.found.time.is_none(), self.found.level.is_none());
+            let from = nth;
+            // What this loop passes over is all but numbers.
+            let next = loop {
+                match words.next() {
+                    Some(word) if nth + 1 < WORDS_MAX && !wanted.may_be(text, &word, line_end) => {
+                        nth += 1;
+                    }
+                    other => break other,
+                }
+            };
+            self.words_since_time += nth - from;
+            let Some(word) = next else {
+                break;
+            };
+            at = word.end;
+            match self.time(word.start) {
+                Some(behind) => {
+                    words.go_on(behind);
+                    at = behind;
+                }
+                None => self.word(word, nth),
+            }
+            nth += 1;
+        }
+        self.finish(at, nth);
+        self.found
+    }
+
+    /// Looks behind the last of `count` words, which ends at `at`, if there may be
+    /// no more, and takes digits for the time if nothing else is one.
+    #[inline]
+    fn finish(&mut self, at: usize, count: usize) {
+        if count == WORDS_MAX && !self.is_done() {
             self.tail(at);
         }
         if let (None, Some((span, time))) = (&self.found.time, self.epoch.take()) {
@@ -134,7 +172,20 @@ impl<'a> Finder<'a> {
             self.found.time_at = self.bracketed(&span);
             self.found.time = Some((span, time));
         }
-        self.found
+    }
+
+    /// The word next to a time, if it is short and nothing but a few plain
+    /// delimiters is between them: most levels are, and need no stretch looked at.
+    #[inline]
+    fn word_behind(&self, time_end: usize) -> Option<Range<usize>> {
+        const BYTES_MAX: usize = 12;
+        self.found.time.as_ref()?;
+        let window = &self.text[time_end..self.end.min(time_end + BYTES_MAX).max(time_end)];
+        let is_gap = |b: &u8| word::is_delimiter(*b) && *b != super::ESCAPE;
+        let gap = window.iter().position(|b| !is_gap(b))?;
+        let len = window[gap..].iter().position(|b| word::is_delimiter(*b))?;
+        let start = time_end + gap;
+        (len > 0).then_some(start..start + len)
     }
 
     fn is_done(&self) -> bool {
@@ -200,13 +251,13 @@ impl<'a> Finder<'a> {
 
     /// Takes the pending level if it goes with a time at `at`.
     fn confirm(&mut self, at: usize) {
-        if let Some(level) = self.pending.take()
+        if let Some((span, level)) = self.pending.take()
             && self.found.level.is_none()
         {
-            let between = &self.text[level.end..at];
+            let between = &self.text[span.end..at];
             let next = between.iter().all(|b| word::is_delimiter(*b) || *b == b'-');
-            if next || self.is_enclosed(&level) || self.is_dashed(&level) {
-                self.set_level(level);
+            if next || self.is_enclosed(&span) || self.is_dashed(&span) {
+                self.set_level(span, level);
             }
         }
     }
@@ -241,50 +292,63 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The word at `at`; where it ends.
-    fn word(&mut self, at: usize, nth: usize) -> usize {
-        let window = &self.text[at..self.end];
-        let len = window.iter().position(|b| word::is_delimiter(*b));
-        let stop = at + len.unwrap_or(window.len());
+    /// A word that is no time.
+    fn word(&mut self, word: Range<usize>, nth: usize) {
+        if self.found.level.is_some() {
+            // Words are looked at for the level only.
+            return;
+        }
+        if !self.text[word.start].is_ascii_alphabetic() {
+            self.other_word(word, nth);
+            return;
+        }
+        let since = self.words_since_time;
+        self.words_since_time += 1;
+        let Range { start, mut end } = word;
+        while word::is_trailer(self.text[end - 1]) {
+            end -= 1;
+        }
+        if let Some(level) = Level::parse(&self.text[start..end]) {
+            self.level(start..end, level, nth, since);
+        }
+    }
+
+    /// A word that does not begin with a letter.
+    fn other_word(&mut self, word: Range<usize>, nth: usize) {
         // A dash or star on both sides is no part of the word.
-        let (mut start, mut end) = (at, stop);
-        while start < end && matches!(self.text[start], b'-' | b'*' | b'#' | b'!') {
+        let Range { mut start, mut end } = word;
+        while start < end && (word::is_trailer(self.text[start]) || self.text[start] == b'#') {
             start += 1;
         }
-        while start < end && matches!(self.text[end - 1], b'-' | b'*' | b'!') {
+        while start < end && word::is_trailer(self.text[end - 1]) {
             end -= 1;
         }
         let since = self.words_since_time;
-        if start < end && !self.text[start..end].iter().all(u8::is_ascii_digit) {
+        let inside = &self.text[start..end];
+        if !inside.iter().all(u8::is_ascii_digit) {
             self.words_since_time += 1;
-        } else if self.text[..self.line.end][stop..].starts_with(b": ") {
-            let word = memchr::memrchr(b' ', &self.text[self.line.start..stop]);
-            let word = self.line.start + word.map_or(0, |space| space + 1);
-            if super::is_source(&self.text[word..stop]) {
-                self.message = Some(stop + 2);
+            if let Some(level) = Level::parse(inside).filter(|_| inside[0].is_ascii_alphabetic()) {
+                self.level(start..end, level, nth, since);
+            }
+            return;
+        }
+        if self.text[..self.line.end][word.end..].starts_with(b": ") {
+            let head = &self.text[self.line.start..word.end];
+            let source = memchr::memrchr(b' ', head).map_or(0, |space| space + 1);
+            if super::is_source(&head[source..]) {
+                self.message = Some(word.end + 2);
             }
         }
-        if self.found.level.is_none() && start < end {
-            self.level(start..end, nth, since);
+        if let Some(number) = word::number(inside, &self.text[self.line.start..start]) {
+            self.found.level = Some(Severity::Number(number));
+            self.found.level_at = start..end;
+            self.found.keyed = true;
         }
-        stop
     }
 
-    /// The level that a word is, if it is meant as one.
-    fn level(&mut self, span: Range<usize>, nth: usize, since_time: usize) {
+    /// A word that is a level, if it is meant as one.
+    fn level(&mut self, span: Range<usize>, level: Level, nth: usize, since_time: usize) {
         let word = &self.text[span.clone()];
-        if word[0].is_ascii_digit() {
-            if let Some(number) = word::number(word, &self.text[self.line.start..span.start]) {
-                self.found.level = Some(Severity::Number(number));
-                self.found.level_at = span;
-                self.found.keyed = true;
-            }
-            return;
-        }
-        // Nearly all words are none.
-        if !word[0].is_ascii_alphabetic() || Level::parse(word).is_none() {
-            return;
-        }
         let around = self.around(&span, nth, since_time);
         // `main.go:87: stock is low: ERROR margin 2`: the message says something of an error.
         if self.message.is_some_and(|at| span.start > at) && !around.keyed {
@@ -292,12 +356,12 @@ impl<'a> Finder<'a> {
         }
         if word::is_level(word, &around) {
             self.found.keyed |= around.keyed;
-            self.set_level(span);
+            self.set_level(span, level);
         } else if self.found.time.is_none()
             && (nth == 0 || around.enclosed)
             && word::may_be_level(word)
         {
-            self.pending.get_or_insert(span);
+            self.pending.get_or_insert((span, level));
         }
     }
 
@@ -329,8 +393,11 @@ impl<'a> Finder<'a> {
         .any(|(open, close)| before.ends_with(open) && after.starts_with(close))
     }
 
-    fn set_level(&mut self, span: Range<usize>) {
+    fn set_level(&mut self, span: Range<usize>, level: Level) {
         self.found.level_at = self.bracketed(&span);
-        self.found.level = Some(Severity::Word(span));
+        self.found.level = Some(Severity::Word(span, level));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 
 mod find;
 mod word;
+mod words;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::{
     scan,
 };
 use crate::event::time::{Layout, Recent};
-use crate::event::{Cell, Columns, Defs, FieldKind, Needs, Role, Timestamp};
+use crate::event::{Cell, Column, Columns, Defs, FieldKind, Level, Needs, Role, Timestamp};
 use find::{Finder, Found, Severity};
 
 /// A line's text but for its time and level.
@@ -56,6 +57,24 @@ impl Text {
         }
     }
 
+    /// Writes a level that was read already.
+    #[inline]
+    fn put_level(
+        &self,
+        level: Level,
+        span: &Range<usize>,
+        text: &[u8],
+        row: usize,
+        out: &mut Columns,
+    ) {
+        for &slot in self.level.slots() {
+            match out.column_mut(slot) {
+                Column::Level(levels) => levels[row] = level.0,
+                _ => out.put(slot, row, text, Cell::new(span.start, span.end)),
+            }
+        }
+    }
+
     fn emit(&self, found: &Found, parts: &Division, text: &[u8], row: usize, out: &mut Columns) {
         let lists = out.wants_fields();
         if let (Some((span, time)), [(_, output)]) = (&found.time, &*self.time) {
@@ -65,8 +84,11 @@ impl Text {
             }
         }
         match &found.level {
-            Some(Severity::Word(span)) => {
-                self.level.text(out, row, text, span.start, span.end);
+            Some(Severity::Word(span, level)) => {
+                self.put_level(*level, span, text, row, out);
+                if lists {
+                    out.push_field(self.level.field(FieldKind::Text, span.start, span.end));
+                }
             }
             Some(Severity::Number(level)) => {
                 self.level.put_level(out, row, *level);
@@ -175,6 +197,9 @@ const ESCAPE: u8 = 0x1b;
 
 /// Past the colour (`ESC [ 1 ; 3 2 m`) that begins at `at`, if one does.
 fn colour(text: &[u8], at: usize, end: usize) -> Option<usize> {
+    if text[at] != ESCAPE {
+        return None;
+    }
     let parameters = text[at..end].strip_prefix(b"\x1b[")?;
     let len = parameters
         .iter()

@@ -4,7 +4,10 @@
 //! a column, a bracket or a colon says so, `E` only next to a time or in
 //! brackets. A message may use all of these words.
 
+use std::ops::Range;
+
 use crate::event::Level;
+use crate::event::time::may_begin;
 
 /// What stands around a word.
 pub(super) struct Around {
@@ -70,12 +73,83 @@ static DELIMITERS: [bool; 256] = {
 
 /// Whether a time can begin with this byte: a digit, or the first letter of a
 /// month or weekday.
-pub(super) fn begins_time(byte: u8) -> bool {
+pub(super) const fn begins_time(byte: u8) -> bool {
     byte.is_ascii_digit()
         || matches!(
             byte,
             b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W'
         )
+}
+
+/// What is no part of a word that it stands beside.
+pub(super) fn is_trailer(byte: u8) -> bool {
+    matches!(byte, b'-' | b'*' | b'!')
+}
+
+/// What is looked for in words still: the bits of [`KINDS`] that matter.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted(u8);
+
+/// What a byte says of the word that it begins …
+const TIME: u8 = 1;
+const NUMBER: u8 = 2;
+const SIGN: u8 = 4;
+/// … or ends.
+const TRAILER: u8 = 8;
+const LEVEL: u8 = NUMBER | SIGN | TRAILER;
+
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        kinds[byte as usize] = match byte {
+            b'0'..=b'9' => TIME | NUMBER,
+            b'-' | b'*' | b'!' => SIGN | TRAILER,
+            b'#' => SIGN,
+            _ if begins_time(byte) => TIME,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+pub(super) fn wanted(time: bool, level: bool) -> Wanted {
+    Wanted(if time { TIME } else { 0 } | if level { LEVEL } else { 0 })
+}
+
+impl Wanted {
+    /// Whether a word of the line can be the beginning of a time or a level, or
+    /// is to be looked at for another reason: nearly all words are not.
+    #[inline]
+    pub(super) fn may_be(self, text: &[u8], word: &Range<usize>, line_end: usize) -> bool {
+        let word_text = &text[word.clone()];
+        let (Some(&first), Some(&last)) = (word_text.first(), word_text.last()) else {
+            return false;
+        };
+        let kinds = KINDS[usize::from(first)] | KINDS[usize::from(last)] & TRAILER;
+        // Two questions and one branch.
+        let may_be_level = Level::may_be(word_text) & (self.0 & LEVEL != 0);
+        ((kinds & self.0 != 0) | may_be_level)
+            && (may_be_level || self.needs_a_look(text, word, line_end))
+    }
+
+    fn needs_a_look(self, text: &[u8], word: &Range<usize>, line_end: usize) -> bool {
+        let (first, last) = (text[word.start], text[word.end - 1]);
+        let wants_time = self.0 & TIME != 0;
+        if wants_time && begins_time(first) && may_begin(&text[word.start..line_end]) {
+            return true;
+        }
+        if self.0 & LEVEL == 0 {
+            return false;
+        }
+        // A number of two digits may be a level, `main.go:87:` says where the
+        // message is, and numbers are not counted.
+        let next = || text[..line_end].get(word.end);
+        let number =
+            first.is_ascii_digit() && (word.len() <= 2 || !wants_time || next() == Some(&b':'));
+        number || is_trailer(last) || is_trailer(first) || first == b'#'
+    }
 }
 
 /// The bracket that closes another.
@@ -122,8 +196,9 @@ pub(super) fn has_key(head: &[u8]) -> bool {
 
 /// The level that a number tells if a key stands before it, at the end of `head`.
 pub(super) fn number(digits: &[u8], head: &[u8]) -> Option<Level> {
-    (digits.iter().all(u8::is_ascii_digit) && has_key(head)).then_some(())?;
-    Level::parse(digits)
+    // Most numbers are none.
+    let level = Level::parse(digits)?;
+    (digits.iter().all(u8::is_ascii_digit) && has_key(head)).then_some(level)
 }
 
 /// Whether a word that is a level may be meant as one at the beginning of a
