@@ -254,8 +254,10 @@ impl<'a> Finder<'a> {
         if let Some((span, level)) = self.pending.take()
             && self.found.level.is_none()
         {
-            let between = &self.text[span.end..at];
-            let next = between.iter().all(|b| word::is_delimiter(*b) || *b == b'-');
+            // Digits that were no time until nothing else was may stand before it.
+            let between = self.text.get(span.end..at);
+            let is_gap = |b: &u8| word::is_delimiter(*b) || *b == b'-';
+            let next = between.is_some_and(|between| between.iter().all(is_gap));
             if next || self.is_enclosed(&span) || self.is_dashed(&span) {
                 self.set_level(span, level);
             }

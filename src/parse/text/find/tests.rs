@@ -100,6 +100,7 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
         "\u{e9}",
         "\u{4e2d}\u{6587}",
         "[info]",
+        "[E]",
         "[ error ]",
         "a-longer-word-of-forty-bytes-or-some-more",
     ]);
@@ -108,6 +109,20 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
         1 => prop::collection::vec(any::<u8>(), 1..3),
     ];
     prop::collection::vec(piece, 0..40).prop_map(|p| p.concat())
+}
+
+#[test]
+fn a_letter_behind_an_epoch_is_its_level() {
+    for (line, has_level) in [
+        ("job 1795440762 [E] failed", true),
+        ("job 1795440762 E failed", false),
+    ] {
+        let range = 0..line.len();
+        let mut recent = Recent::EMPTY;
+        let found = Finder::new(line.as_bytes(), &range, REFERENCE, &mut recent).run();
+        assert_eq!(found.time.map(|(span, _)| span), Some(4..14), "{line}");
+        assert_eq!(found.level.is_some(), has_level, "{line}");
+    }
 }
 
 proptest! {
