@@ -90,6 +90,12 @@ impl Chunk {
         self.0.delimiters()
     }
 
+    /// Bytes that end a key of logfmt: as [`Chunk::blanks`], `=` and quotes.
+    #[inline(always)]
+    pub(crate) fn key_ends(self) -> u32 {
+        self.0.blanks() | self.0.equal(b'=') | self.0.equal(b'"')
+    }
+
     /// Bytes that differ from those of `other`.
     #[inline(always)]
     pub(crate) fn differences(self, other: Chunk) -> u32 {

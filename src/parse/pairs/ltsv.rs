@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::super::scan;
-use super::{Pair, Pairs, hash, is_number};
+use super::{Pair, Pairs, Seen, hash, is_number};
 use crate::event::FieldKind;
 
 /// ltsv.org, "Labels for Web server's Log".
@@ -29,31 +29,16 @@ pub(super) const NAMES: [(&str, &str); 16] = [
     ("reqtime", "duration_s"),
 ];
 
-/// The bytes that labels have.
-static LABELS: [bool; 256] = {
-    let mut labels = [false; 256];
-    let mut byte = 0u8;
-    while byte < u8::MAX {
-        let sign = matches!(byte, b'_' | b'.' | b'-');
-        labels[byte as usize] = byte.is_ascii_alphanumeric() || sign;
-        byte += 1;
-    }
-    labels
-};
-
 impl Pairs {
     /// Reads the line into `pairs`; `None` if it is not LTSV.
     pub(super) fn scan_ltsv(&mut self, text: &[u8], line: Range<usize>) -> Option<()> {
         self.pairs.clear();
-        let mut seen = 0u128;
+        let mut seen = Seen::default();
         let mut count = 0;
         let mut start = line.start;
         // A tab at the end of the line ends nothing.
         while start < line.end {
-            let label = text[start..line.end].iter();
-            let colon = start + label.take_while(|b| LABELS[usize::from(**b)]).count();
-            let is_label = colon > start && text[..line.end].get(colon) == Some(&b':');
-            is_label.then_some(())?;
+            let colon = scan::find(text, start, line.end, b':')?;
             let stop = scan::find(text, colon, line.end, b'\t').unwrap_or(line.end);
             count += 1;
             self.value(text, start..stop, colon, &mut seen)?;
@@ -68,18 +53,25 @@ impl Pairs {
         text: &[u8],
         field: Range<usize>,
         colon: usize,
-        seen: &mut u128,
+        seen: &mut Seen,
     ) -> Option<()> {
         let key = &text[field.start..colon];
+        if key.is_empty() {
+            return None;
+        }
+        let hash = hash(key);
+        let known = self.lookup(key, hash);
+        if !self.is_plain(key, known) {
+            return None;
+        }
         let (mut from, mut to) = (colon + 1, field.end);
         let value = &text[from..to];
         if value == b"-" {
             return Some(());
         }
-        if key == b"time" && value.first() == Some(&b'[') && value.last() == Some(&b']') {
+        if value.first() == Some(&b'[') && value.last() == Some(&b']') && key == b"time" {
             (from, to) = (from + 1, to - 1);
         }
-        let hash = hash(key);
         let kind = if is_number(&text[from..to]) {
             FieldKind::Number
         } else {
@@ -90,7 +82,8 @@ impl Pairs {
             value: (from as u32, to as u32),
             kind,
             hash,
-            known: self.lookup(key, hash),
+            known,
+            has_role: false,
         };
         self.add(text, pair, seen)
     }

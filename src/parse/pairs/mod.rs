@@ -17,6 +17,7 @@ use super::{
     output::{Output, role_of},
     scan,
 };
+use crate::event::simd::Chunk;
 use crate::event::{Cell, Columns, Defs, Field, FieldKind, Needs, Role};
 
 /// More keys than this are no log line; bounds the search for equal keys.
@@ -30,6 +31,8 @@ const BUCKETS: usize = 128;
 #[derive(Clone, Debug)]
 struct Known {
     key: Box<str>,
+    /// Its [`word_of`].
+    word: u64,
     output: Output,
     /// The role and how strongly the key means it (0 is strongest).
     role: Option<(Role, usize)>,
@@ -37,6 +40,8 @@ struct Known {
     role_output: Option<Output>,
     /// Whether it has another name than its key.
     renamed: bool,
+    /// Whether it looks like a key (see [`is_plain`]).
+    plain: bool,
 }
 
 /// One `key=value` of the line being read.
@@ -47,7 +52,12 @@ struct Pair {
     kind: FieldKind,
     hash: u8,
     known: u8,
+    /// Whether it has the role that its key means.
+    has_role: bool,
 }
+
+/// The hashes of the keys that a line had so far.
+type Seen = [u64; BUCKETS / 64];
 
 impl Pair {
     const UNKNOWN: u8 = u8::MAX;
@@ -79,6 +89,25 @@ fn hash(key: &[u8]) -> u8 {
     mixed & (BUCKETS as u8 - 1)
 }
 
+/// The first eight bytes of a key; of shorter ones of a length, each has its own.
+#[inline]
+fn word_of(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk() {
+        return u64::from_le_bytes(*first);
+    }
+    match (key.first_chunk(), key.last_chunk()) {
+        // What the two have in common is the same in both.
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+        }
+        _ if !key.is_empty() => {
+            let [first, middle, last] = [key[0], key[key.len() / 2], key[key.len() - 1]];
+            u64::from(first) | u64::from(middle) << 8 | u64::from(last) << 16
+        }
+        _ => 0,
+    }
+}
+
 impl Pairs {
     pub(super) fn build(syntax: Syntax, needs: &Needs, defs: &mut Defs) -> Pairs {
         let aliases = Role::ALL
@@ -104,10 +133,12 @@ impl Pairs {
                 role.map(|(role, _)| Output::new(name, Some(role), None, needs, defs));
             Known {
                 key: key.into(),
+                word: word_of(key.as_bytes()),
                 output: Output::new(name, None, None, needs, defs),
                 role,
                 role_output,
                 renamed: rename.is_some(),
+                plain: is_plain(syntax, key.as_bytes()),
             }
         });
         let known: Box<[Known]> = known.collect();
@@ -126,10 +157,20 @@ impl Pairs {
         }
     }
 
+    /// Whether a key looks like one; of those that are known it is known too.
+    #[inline]
+    fn is_plain(&self, key: &[u8], known: u8) -> bool {
+        let known = self.known.get(usize::from(known));
+        known.map_or_else(|| is_plain(self.syntax, key), |known| known.plain)
+    }
+
+    #[inline]
     fn lookup(&self, key: &[u8], hash: u8) -> u8 {
+        let word = word_of(key);
         // Keys are short: a call costs more than the comparison.
         let is_key = |known: &Known| {
-            known.key.len() == key.len() && known.key.bytes().zip(key).all(|(a, b)| a == *b)
+            let same = known.word == word && known.key.len() == key.len();
+            same && (key.len() <= 8 || known.key.as_bytes()[8..] == key[8..])
         };
         let mut index = self.buckets[usize::from(hash)];
         while index != Pair::UNKNOWN && !is_key(&self.known[usize::from(index)]) {
@@ -144,31 +185,27 @@ impl Pairs {
         let end = line.end;
         let mut at = scan::skip_spaces(text, line.start, end);
         let mut valued = false;
-        let mut seen = 0u128;
+        let mut seen = Seen::default();
         while at < end {
             let start = at;
-            let mut plain = true;
-            while at < end && !matches!(KEYS[usize::from(text[at])], InKey::End) {
-                plain &= matches!(KEYS[usize::from(text[at])], InKey::Plain);
-                at += 1;
-            }
+            at = key_end(text, start, end);
             let has_value = at < end && text[at] == b'=';
             let key = &text[start..at];
             if key.is_empty() {
                 return None;
             }
-            let plain = plain && (key[0].is_ascii_alphabetic() || matches!(key[0], b'_' | b'@'));
-            if self.syntax == Syntax::Strict && !(has_value && plain) {
-                return None;
-            }
             let hash = hash(key);
             let known = self.lookup(key, hash);
+            if self.syntax == Syntax::Strict && !(has_value && self.is_plain(key, known)) {
+                return None;
+            }
             let mut pair = Pair {
                 key: (start as u32, at as u32),
                 value: (at as u32, at as u32),
                 kind: FieldKind::True,
                 hash,
                 known,
+                has_role: false,
             };
             if has_value {
                 valued = true;
@@ -183,10 +220,12 @@ impl Pairs {
     }
 
     /// Adds a pair, in the place of an earlier one with its key.
-    #[inline]
-    fn add(&mut self, text: &[u8], pair: Pair, seen: &mut u128) -> Option<()> {
-        let bit = 1u128 << pair.hash;
-        if *seen & bit != 0 {
+    // Left to itself the compiler makes this a call, once a pair.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn add(&mut self, text: &[u8], pair: Pair, seen: &mut Seen) -> Option<()> {
+        let (part, bit) = (usize::from(pair.hash >> 6), 1 << (pair.hash & 63));
+        if seen[part] & bit != 0 {
             let bytes = |p: &Pair| &text[p.key.0 as usize..p.key.1 as usize];
             let equal = |p: &&mut Pair| p.hash == pair.hash && bytes(p) == bytes(&pair);
             if let Some(earlier) = self.pairs.iter_mut().find(equal) {
@@ -194,7 +233,7 @@ impl Pairs {
                 return Some(());
             }
         }
-        *seen |= bit;
+        seen[part] |= bit;
         self.pairs.push(pair);
         (self.pairs.len() <= PAIRS_MAX).then_some(())
     }
@@ -215,18 +254,21 @@ impl Pairs {
         strongest
     }
 
-    fn emit(&self, text: &[u8], row: usize, out: &mut Columns) {
+    fn emit(&mut self, text: &[u8], row: usize, out: &mut Columns) {
         let roles = self.roles();
+        for i in roles.iter().flatten() {
+            self.pairs[usize::from(*i)].has_role = true;
+        }
         let lists = out.wants_fields();
-        for (i, pair) in self.pairs.iter().enumerate() {
+        for pair in &self.pairs {
             let Some(known) = self.known.get(usize::from(pair.known)) else {
                 continue;
             };
             if known.output.has_columns() {
                 known.output.put(out, row, text, cell(*pair));
             }
-            if let (Some((role, _)), Some(output)) = (known.role, &known.role_output)
-                && roles[role as usize] == Some(i as u16)
+            if let Some(output) = &known.role_output
+                && pair.has_role
                 && output.has_columns()
             {
                 output.put(out, row, text, cell(*pair));
@@ -242,10 +284,7 @@ impl Pairs {
                 push_value(pair, output.def(), out);
             }
         }
-        for (i, pair) in self.pairs.iter().enumerate() {
-            if pair.known != Pair::UNKNOWN && roles.contains(&Some(i as u16)) {
-                continue;
-            }
+        for pair in self.pairs.iter().filter(|pair| !pair.has_role) {
             let known = self.known.get(usize::from(pair.known));
             if let Some(known) = known.filter(|known| known.renamed) {
                 push_value(*pair, known.output.def(), out);
@@ -271,25 +310,51 @@ fn push_value(pair: Pair, def: u32, out: &mut Columns) {
     out.push_field(Field::new(def, pair.kind, start, end));
 }
 
-/// What a byte is in a key of logfmt.
-#[derive(Clone, Copy)]
-enum InKey {
-    /// It ends the key.
-    End,
-    /// A key of [`Syntax::Strict`] may have it.
-    Plain,
-    Other,
+/// Where the key at `at` ends: at a space, a control character, `=` or a quote.
+#[inline]
+fn key_end(text: &[u8], mut at: usize, end: usize) -> usize {
+    while at < end {
+        let ends = Chunk::load(text, at).key_ends();
+        if ends != 0 {
+            return end.min(at + ends.trailing_zeros() as usize);
+        }
+        at += Chunk::LEN;
+    }
+    end
 }
 
-static KEYS: [InKey; 256] = {
-    let mut keys = [InKey::Other; 256];
+/// Whether a key looks like one: for LTSV any that has the bytes of labels.
+fn is_plain(syntax: Syntax, key: &[u8]) -> bool {
+    let Some(first) = key.first() else {
+        return false;
+    };
+    let (begins, goes_on) = match syntax {
+        Syntax::Ltsv => (LABEL, LABEL),
+        _ => (FIRST, PLAIN),
+    };
+    let has = |byte: u8, bit| IN_KEYS[usize::from(byte)] & bit != 0;
+    has(*first, begins) && key.iter().all(|b| has(*b, goes_on))
+}
+
+/// What a byte can be in a key: the first byte of one of [`Syntax::Strict`], …
+const FIRST: u8 = 1;
+/// … any of it, …
+const PLAIN: u8 = 2;
+/// … or a label of LTSV.
+const LABEL: u8 = 4;
+
+static IN_KEYS: [u8; 256] = {
+    let mut keys = [0; 256];
     let mut byte = 0u8;
-    while byte < u8::MAX {
+    while byte < 128 {
         keys[byte as usize] = match byte {
-            0..=b' ' | b'=' | b'"' => InKey::End,
-            b'_' | b'.' | b'-' | b'@' | b'/' | b'#' => InKey::Plain,
-            _ if byte.is_ascii_alphanumeric() => InKey::Plain,
-            _ => InKey::Other,
+            b'_' => FIRST | PLAIN | LABEL,
+            b'.' | b'-' => PLAIN | LABEL,
+            b'@' => FIRST | PLAIN,
+            b'/' | b'#' => PLAIN,
+            _ if byte.is_ascii_alphabetic() => FIRST | PLAIN | LABEL,
+            _ if byte.is_ascii_digit() => PLAIN | LABEL,
+            _ => 0,
         };
         byte += 1;
     }
