@@ -115,6 +115,13 @@ impl Formats {
         matches!(*self.kind, Kind::Detect(..) | Kind::Separated(..))
     }
 
+    /// Whether a stream's later lines say as well as its first ones which format
+    /// it has; a header does not come again.
+    #[must_use]
+    pub fn can_decide_anew(&self) -> bool {
+        matches!(*self.kind, Kind::Detect(..))
+    }
+
     /// A reader for one stream.
     #[must_use]
     pub fn reader(&self) -> Reader {
