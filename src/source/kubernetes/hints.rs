@@ -9,7 +9,8 @@
 //! `tflog.dev/parse.CONTAINER` is for one container, and goes before. What users
 //! of other agents have written counts too, after these: `fluentbit.io/parser`
 //! and `fluentbit.io/exclude` (one container: `-CONTAINER`), with Fluent Bit's
-//! names of formats, and the label `vector.dev/exclude`.
+//! names of formats, and the label `vector.dev/exclude`. What Fluent Bit is told of
+//! stdout or stderr alone (`parser_stdout`) cannot be done here, and is said.
 //!
 //! Whoever may make pods writes them: what is wrong or long is left out and
 //! said, and changes nothing else.
@@ -104,6 +105,18 @@ impl Hints {
         }
     }
 
+    fn fault(&mut self, key: &str, value: &str, message: String) {
+        if self.len() < HINTS_MAX {
+            // It is only compared.
+            let value = value.chars().take(VALUE_BYTES_MAX).collect::<String>();
+            self.faults.push(Fault {
+                key: key.into(),
+                value: value.into(),
+                message,
+            });
+        }
+    }
+
     fn len(&self) -> usize {
         self.formats.len() + self.framers.len() + self.excluded.len() + self.faults.len()
     }
@@ -172,6 +185,11 @@ impl Judge {
                     self.read_one(&mut hints, key, "parse", container, value);
                 }
                 "exclude" => self.read_one(&mut hints, key, name, container, value),
+                "parser_stdout" | "parser_stderr" | "exclude_stdout" | "exclude_stderr" => {
+                    let message = "is for one stream, and both of a container are read alike; \
+                                   route by `stream`, or use it without the ending";
+                    hints.fault(key, value, message.to_owned());
+                }
                 // Others are Fluent Bit's own affair.
                 _ => {}
             }
@@ -216,13 +234,7 @@ impl Judge {
             _ => Err("says nothing; use parse, multiline or exclude".to_owned()),
         };
         if let Err(message) = read {
-            // It is only compared.
-            let value = value.chars().take(VALUE_BYTES_MAX).collect::<String>();
-            hints.faults.push(Fault {
-                key: key.into(),
-                value: value.into(),
-                message,
-            });
+            hints.fault(key, value, message);
         }
     }
 
@@ -338,6 +350,8 @@ mod tests {
             ),
             ("tflog.dev/prase", "json", "use parse, multiline or exclude"),
             ("fluentbit.io/parser", "own", "`own` is no format"),
+            ("fluentbit.io/parser_stdout-c", "json", "is for one stream"),
+            ("fluentbit.io/exclude_stderr", "true", "is for one stream"),
         ] {
             let hints = read(&[(key, value)], &[]);
             let [fault] = &*hints.faults else {
