@@ -30,6 +30,8 @@ mod kafka;
 mod machinery;
 #[cfg(feature = "kafka")]
 mod outage;
+#[cfg(feature = "kafka-tls")]
+mod secured;
 mod streams;
 #[cfg(feature = "kafka")]
 mod whole;
