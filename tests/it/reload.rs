@@ -408,37 +408,6 @@ fn what_is_removed_drains_and_its_counts_stay() {
     service.stop();
 }
 
-/// A source that comes while a sink goes counts for the sinks that are left.
-#[test]
-fn what_comes_counts_for_the_sinks_that_stay() {
-    let (net, extra) = (free_address(), free_address());
-    let config = |directory: &Path, later: bool| {
-        let directory = directory.display();
-        let sink =
-            |name| format!("  {name}: {{ url: 'file://{directory}/{name}', encode: raw }}\n");
-        let (source, first) = if later {
-            (format!("  extra: tcp://{extra}\n"), String::new())
-        } else {
-            (String::new(), sink("first"))
-        };
-        let second = sink("second");
-        format!("sources:\n  net: tcp://{net}\n{source}sinks:\n{first}{second}")
-    };
-    let mut service = Service::start(|directory| config(directory, false));
-    let directory = service.directory.path().to_owned();
-    service.reload(&config(&directory, true), true);
-    let mut stream = connect(extra);
-    stream.write_all(b"e 0\n").unwrap();
-    wait_for("the line", || {
-        (lines(&service.path("second")).len() == 1).then_some(())
-    });
-    let page = get(service.http, "/metrics").1;
-    let series = "tflog_sink_entered_events_total{component_id=\"second\"";
-    assert_eq!(metric(&page, series), 1, "{page}");
-    drop(stream);
-    service.stop();
-}
-
 /// What waits for a sink that cannot be reached goes to the one that the new
 /// config puts in its place, with the fields that only this one needs.
 #[test]

@@ -1,9 +1,9 @@
-//! Reloads of what keeps positions of files: they have one keeper at a time.
+//! Reloads: positions of files have one keeper at a time, and counts stay right.
 
 use std::io::Write;
 use std::path::Path;
 
-use crate::harness::{free_address, get, lines, metric, wait_for};
+use crate::harness::{connect, free_address, get, lines, metric, wait_for};
 use crate::reload::Service;
 
 /// Of files whose source changes, each line is read once: the positions go over
@@ -59,5 +59,36 @@ fn a_changed_tail_goes_on_where_the_one_before_was() {
     let page = get(service.http, "/metrics").1;
     let received = "tflog_component_received_events_total{component_id=\"logs\"";
     assert_eq!(metric(&page, received), 14, "{page}");
+    service.stop();
+}
+
+/// A source that comes while a sink goes counts for the sinks that are left.
+#[test]
+fn what_comes_counts_for_the_sinks_that_stay() {
+    let (net, extra) = (free_address(), free_address());
+    let config = |directory: &Path, later: bool| {
+        let directory = directory.display();
+        let sink =
+            |name| format!("  {name}: {{ url: 'file://{directory}/{name}', encode: raw }}\n");
+        let (source, first) = if later {
+            (format!("  extra: tcp://{extra}\n"), String::new())
+        } else {
+            (String::new(), sink("first"))
+        };
+        let second = sink("second");
+        format!("sources:\n  net: tcp://{net}\n{source}sinks:\n{first}{second}")
+    };
+    let mut service = Service::start(|directory| config(directory, false));
+    let directory = service.directory.path().to_owned();
+    service.reload(&config(&directory, true), true);
+    let mut stream = connect(extra);
+    stream.write_all(b"e 0\n").unwrap();
+    wait_for("the line", || {
+        (lines(&service.path("second")).len() == 1).then_some(())
+    });
+    let page = get(service.http, "/metrics").1;
+    let series = "tflog_sink_entered_events_total{component_id=\"second\"";
+    assert_eq!(metric(&page, series), 1, "{page}");
+    drop(stream);
     service.stop();
 }
