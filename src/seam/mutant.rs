@@ -28,10 +28,18 @@ pub(crate) enum Mutant {
     PauseIgnored,
     /// What gathers for a load when the queue ends is not sent.
     UnflushedAtEnd,
+    /// How far a file was read is kept before what was read is settled.
+    PositionEarly,
+    /// It is not made durable.
+    PositionUnsynced,
+    /// A file that lost its name is let go at once.
+    RotatedForgotten,
+    /// A file is never seen to begin otherwise than it did.
+    PrintIgnored,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 11] = [
+    pub(crate) const ALL: [Mutant; 15] = [
         Mutant::EarlyAck,
         Mutant::LostRow,
         Mutant::SettledTwice,
@@ -43,7 +51,22 @@ impl Mutant {
         Mutant::QuotaIgnored,
         Mutant::PauseIgnored,
         Mutant::UnflushedAtEnd,
+        Mutant::PositionEarly,
+        Mutant::PositionUnsynced,
+        Mutant::RotatedForgotten,
+        Mutant::PrintIgnored,
     ];
+
+    /// Whether it is in what follows files.
+    pub(crate) fn is_of_tails(self) -> bool {
+        matches!(
+            self,
+            Mutant::PositionEarly
+                | Mutant::PositionUnsynced
+                | Mutant::RotatedForgotten
+                | Mutant::PrintIgnored
+        )
+    }
 
     /// Whether this bug is there now, on this thread.
     pub(crate) fn is_on(self) -> bool {

@@ -21,9 +21,9 @@ pub(super) struct Far {
     away: watch::Sender<Option<String>>,
     in_flight: usize,
     /// What it has, where it knows ids.
-    ids: HashSet<EventId>,
+    pub(super) ids: HashSet<EventId>,
     /// By source: the last event that came for the first time.
-    last: Vec<Option<usize>>,
+    pub(super) last: Vec<Option<usize>>,
     /// Told in this life: copies confirmed, and those that it had already.
     pub(super) reported: u64,
     pub(super) present: u64,
@@ -112,11 +112,11 @@ impl State {
     }
 
     fn is_toxic(&self, item: &Item) -> bool {
-        !item.dead && self.events[item.number].toxic
+        !item.dead && item.numbers.iter().any(|&at| self.events[at].toxic)
     }
 
     fn is_poison(&self, item: &Item) -> bool {
-        !item.dead && self.events[item.number].poison
+        !item.dead && item.numbers.iter().any(|&at| self.events[at].poison)
     }
 
     /// Takes it, but for what is wrong with the events themselves.
@@ -186,101 +186,6 @@ impl State {
         };
         self.hit(fault);
     }
-
-    /// The far end has these now.
-    pub(super) fn take(&mut self, place: usize, items: &[Item]) {
-        for item in items {
-            let new = item.id.is_none_or(|id| self.far[place].ids.insert(id));
-            let event = &mut self.events[item.number];
-            let sends = event.sends;
-            let Some(copy) = &mut event.copies[item.owner] else {
-                continue;
-            };
-            copy.untold += 1;
-            copy.taken += u32::from(new && place == item.owner);
-            if item.id.is_some() && place == item.owner && copy.taken > sends {
-                let number = item.number;
-                self.wrong(format!("event {number} has come under two ids"));
-            }
-        }
-    }
-
-    /// The pipeline hears that the far end has these: how many it had already.
-    pub(super) fn tell(&mut self, place: usize, items: &[Item], had: u64) -> Written {
-        self.far[place].reported += items.len() as u64;
-        self.far[place].present += had;
-        for item in items {
-            let event = &mut self.events[item.number];
-            if let Some(copy) = &mut event.copies[item.owner] {
-                copy.untold -= 1;
-                for ends in [&mut copy.ends, &mut copy.ends_now] {
-                    if item.dead {
-                        ends.dead += 1;
-                    } else {
-                        ends.confirmed += 1;
-                    }
-                }
-            }
-            self.check_ends(item);
-            self.check_order(place, item);
-        }
-        Written {
-            already_present: had,
-            ..Written::default()
-        }
-    }
-
-    /// Nobody takes these.
-    fn refuse(&mut self, place: usize, items: &[Item]) {
-        let spec = &self.topology.sinks[place];
-        if spec.required || spec.dead_letter.is_some() {
-            return;
-        }
-        for item in items {
-            if let Some(copy) = &mut self.events[item.number].copies[item.owner] {
-                copy.ends.refused += 1;
-                copy.ends_now.refused += 1;
-            }
-            self.check_ends(item);
-        }
-    }
-
-    /// A copy ends once each time that it is sent.
-    fn check_ends(&mut self, item: &Item) {
-        let event = &self.events[item.number];
-        let ends = event.copies[item.owner].as_ref().map(|copy| copy.ends);
-        // Each way to a sink may have two records: its own and a dead letter's.
-        let keeps = self.topology.keeps(item.owner);
-        let times = if keeps { 1 + self.early_ends } else { 1 };
-        if ends.is_some_and(|ends| ends.all() > event.sends * times * times) {
-            let what = format!(
-                "event {} was sent {} times and has ended more often: {ends:?}",
-                item.number, event.sends
-            );
-            self.wrong(what);
-        }
-    }
-
-    /// Where order is kept, events of one source that were sent once come in order.
-    fn check_order(&mut self, place: usize, item: &Item) {
-        let event = &self.events[item.number];
-        let alone = event.sends == 1 && !event.poison && !event.toxic && !item.dead;
-        if !self.keeps_order(place) || !alone || place != item.owner {
-            return;
-        }
-        let source = event.source;
-        let last = &mut self.far[place].last;
-        last.resize(last.len().max(source + 1), None);
-        let before = last[source].replace(item.number);
-        if before.is_some_and(|before| before >= item.number) {
-            let name = self.topology.sinks[place].name.clone();
-            let what = format!(
-                "{name} keeps order, and event {} came after {before:?}",
-                item.number
-            );
-            self.wrong(what);
-        }
-    }
 }
 
 /// A sink with a far end of this simulation.
@@ -306,7 +211,7 @@ impl Fake {
             let mut state = self.outside.lock();
             let items = state.items(place, load);
             let answer = state.answer(place, &items);
-            let numbers: Vec<_> = items.iter().map(|item| item.number).collect();
+            let numbers: Vec<_> = items.iter().flat_map(|item| item.numbers.clone()).collect();
             state.note(|| format!("sink {place} gets {numbers:?}: {:?}", answer.act));
             if let Some((until, same)) = self.not_before.take()
                 && same == numbers
@@ -395,7 +300,12 @@ impl State {
     fn reject_items(&mut self, place: usize, items: &[Item], message: &str) -> SinkError {
         let (bad, good): (Vec<_>, Vec<_>) =
             (0..items.len()).partition(|&at| self.is_poison(&items[at]));
-        let pick = |places: &[usize]| places.iter().map(|&at| items[at]).collect::<Vec<_>>();
+        let pick = |places: &[usize]| {
+            places
+                .iter()
+                .map(|&at| items[at].clone())
+                .collect::<Vec<_>>()
+        };
         let (refused, taken) = (pick(&bad), pick(&good));
         self.take(place, &taken);
         let written = self.confirm(place, &taken);

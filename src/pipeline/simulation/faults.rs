@@ -59,6 +59,18 @@ pub(super) enum Fault {
     DiskStop,
     /// A write, a sync or a change of names fails.
     DiskFails,
+    /// A sync fails, and what it was for is lost unless it is written again.
+    SyncFails,
+    /// A bit of a record on disk changes between two lives.
+    Rot,
+    /// A log that is followed is renamed, and a new one in its place.
+    Renamed,
+    /// It is removed while it is open.
+    Removed,
+    /// It is copied, and truncated a moment later.
+    CopyTruncated,
+    /// It is truncated.
+    Truncated,
     /// The disk is full for a while.
     DiskFull,
     /// Writes are short for a while.
@@ -66,7 +78,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Fault; 29] = [
+    pub(super) const ALL: [Fault; 35] = [
         Fault::Retry,
         Fault::RetryAfter,
         Fault::Partial,
@@ -94,6 +106,12 @@ impl Fault {
         Fault::PowerLoss,
         Fault::DiskStop,
         Fault::DiskFails,
+        Fault::SyncFails,
+        Fault::Rot,
+        Fault::Renamed,
+        Fault::Removed,
+        Fault::CopyTruncated,
+        Fault::Truncated,
         Fault::DiskFull,
         Fault::ShortWrites,
     ];
@@ -116,8 +134,14 @@ impl Fault {
 }
 
 /// How often each fault was met.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Hits([u64; Fault::ALL.len()]);
+
+impl Default for Hits {
+    fn default() -> Hits {
+        Hits([0; Fault::ALL.len()])
+    }
+}
 
 impl Hits {
     pub(super) fn count(&mut self, fault: Fault) {

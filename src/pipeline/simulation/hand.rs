@@ -25,6 +25,9 @@ const STEPS_MAX: u64 = 1_000_000;
 /// What a sink's buffer may hold beyond its quota: one share, which is larger
 /// than none of these.
 const SHARE_BYTES_MAX: u64 = 16 * 1024;
+/// The same, where a share may be of all that a program has written since, in a
+/// chunk that was made to be read into.
+const LOG_BYTES_MAX: u64 = 320 * 1024;
 
 type Stage = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -99,6 +102,11 @@ impl Hand {
     pub(super) fn new(outside: &Outside, dice: &Dice, dies: bool) -> Hand {
         let topology = outside.lock().topology.clone();
         let bounds = topology.sinks.iter();
+        let share_bytes_max = if topology.has_tails() {
+            LOG_BYTES_MAX
+        } else {
+            SHARE_BYTES_MAX
+        };
         let stages = (topology.sinks.len() + 2 * topology.sources.len()) as u64;
         Hand {
             outside: outside.clone(),
@@ -112,7 +120,7 @@ impl Hand {
             ready: Arc::default(),
             ledger: OnceLock::new(),
             bounds: bounds
-                .map(|s| s.memory.max(SHARE_BYTES_MAX) * (1 + u64::from(s.disk.is_some())))
+                .map(|s| s.memory.max(share_bytes_max) * (1 + u64::from(s.disk.is_some())))
                 .collect(),
             dead: Notify::new(),
         }
@@ -201,6 +209,12 @@ impl Hand {
             state.wrong(format!("the ledger does not agree with itself: {what}"));
         }
         for (place, (sink, bound)) in snapshot.sinks.iter().zip(&self.bounds).enumerate() {
+            let records = sink.disk.map_or(0, |disk| disk.corrupt_records);
+            // What a failed sync and a loss of power cost is no rot.
+            if records > state.rots[place] && !state.may_be_gone {
+                state.wrong(format!("sink {place} calls {records} records corrupt"));
+            }
+            state.now.corrupt[place] = sink.dropped.corrupt;
             if sink.queued_bytes > *bound {
                 let bytes = sink.queued_bytes;
                 state.wrong(format!(

@@ -3,14 +3,16 @@
 
 use serde_json::Value;
 
-use super::outside::State;
+use super::model::LEVELS;
+use super::outside::{Copy, State};
 use crate::event::EventId;
 use crate::sink::Load;
 
 /// One event of a load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Item {
-    pub(super) number: usize,
+    /// Which it is; more than one were merged.
+    pub(super) numbers: Vec<usize>,
     /// The sink that the copy was for at first.
     pub(super) owner: usize,
     /// Whether it is a dead letter.
@@ -19,6 +21,13 @@ pub(super) struct Item {
     pub(super) id: Option<EventId>,
     /// Whether the far end had it before this load.
     pub(super) had: bool,
+}
+
+impl Item {
+    /// The first of those that it is.
+    pub(super) fn number(&self) -> usize {
+        self.numbers[0]
+    }
 }
 
 impl State {
@@ -68,11 +77,21 @@ impl State {
             (self.topology.owners[place], text.to_owned())
         };
         let digits = event.strip_prefix("{\"k\":").ok_or("no event of ours")?;
-        let digits = digits.split(',').next().unwrap_or_default();
-        let number: usize = digits.parse().map_err(|_| "an event without a number")?;
-        self.check(number, owner, &event)?;
+        let numbers = if digits.starts_with('[') {
+            self.merged(owner, &event)?
+        } else {
+            let digits = digits.split(',').next().unwrap_or_default();
+            vec![digits.parse().map_err(|_| "an event without a number")?]
+        };
+        if digits.starts_with('[') {
+            for &number in &numbers {
+                self.copy_of(number, owner)?;
+            }
+        } else {
+            self.check(numbers[0], owner, &event)?;
+        }
         Ok(Item {
-            number,
+            numbers,
             owner,
             dead,
             id: None,
@@ -97,14 +116,54 @@ impl State {
         }
     }
 
-    /// Whether this event is for this sink, and looks so.
-    fn check(&self, number: usize, owner: usize, text: &str) -> Result<(), &'static str> {
+    /// The copy of an event for a sink, which somebody has sent.
+    fn copy_of(&self, number: usize, owner: usize) -> Result<&Copy, &'static str> {
         let event = self.events.get(number).ok_or("nobody has sent this")?;
         if event.sends == 0 {
             return Err("nobody has sent this yet");
         }
         let copy = event.copies.get(owner).and_then(Option::as_ref);
-        let copy = copy.ok_or("not for this sink")?;
+        copy.ok_or("not for this sink")
+    }
+
+    /// The events that were merged into one, which looks as the first of them did
+    /// but for its level, which is the worst.
+    fn merged(&self, owner: usize, text: &str) -> Result<Vec<usize>, &'static str> {
+        let merged: Value = serde_json::from_str(text).map_err(|_| "no JSON")?;
+        let numbers = merged["k"].as_array().ok_or("no numbers")?.iter();
+        let numbers = numbers.map(|k| k.as_u64().map(|k| k as usize));
+        let numbers: Option<Vec<usize>> = numbers.collect();
+        let numbers = numbers.filter(|n| !n.is_empty()).ok_or("no numbers")?;
+        if !self.topology.sinks[owner].merges() {
+            return Err("merged for a sink that does not");
+        }
+        let known = numbers.iter().map(|&number| self.events.get(number));
+        let known: Option<Vec<_>> = known.collect();
+        let known = known.ok_or("nobody has sent this")?;
+        let worst = known.iter().map(|event| event.traits.level).max();
+        let first: Value = serde_json::from_str(&known[0].text).map_err(|_| "no JSON")?;
+        let same = |key: &str| merged[key] == first[key];
+        let alike = known.iter().all(|event| {
+            let first = &known[0];
+            (event.source, event.traits.service) == (first.source, first.traits.service)
+        });
+        let level = worst.map(|level| LEVELS[level]);
+        if same("service")
+            && same("n")
+            && same("message")
+            && alike
+            && merged["level"].as_str() == level
+        {
+            Ok(numbers)
+        } else {
+            Err("altered by merging")
+        }
+    }
+
+    /// Whether this event is for this sink, and looks so.
+    fn check(&self, number: usize, owner: usize, text: &str) -> Result<(), &'static str> {
+        let copy = self.copy_of(number, owner)?;
+        let event = &self.events[number];
         let from = (event.source, &event.traits);
         let same = match self.topology.looks(from, &event.text, owner, copy.route) {
             None => text == event.text,

@@ -3,29 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::dice::Dice;
+use super::disk;
 use super::far::fakes;
 use super::faults::Fault;
 use super::hand::{Drive, Hand};
 use super::outside::Outside;
 use super::producer::Producer;
+use super::programs::{self, Program};
 use super::reload;
 use super::topology::Topology;
-use crate::event::Timestamp;
 use crate::pipeline::{Pipeline, Report, Seed};
-use crate::seam::{DiskFault, FaultyDisk, MemoryNetwork, Spawn, World};
+use crate::seam::{MemoryNetwork, Spawn, World};
 use crate::source::Source;
 use crate::telemetry::Snapshot;
 
-/// When the first life begins, in simulated time.
-const START: Timestamp = Timestamp(1_700_000_000_000_000_000);
 /// Faults last at most so long, in milliseconds.
 const FAULTS_MS_MAX: u64 = 120_000;
 /// Everything must have come to an end so long after the last fault: a few
 /// times the longest pause that a far end can ask for.
 const DRAIN_MAX: Duration = Duration::from_hours(1);
+/// How often it is seen whether all that was written to logs has come, and how often
+/// at most: beyond, it is missing.
+const LOGS_LOOK: Duration = Duration::from_secs(2);
+const LOGS_LOOKS_MAX: u64 = 600;
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -64,6 +67,7 @@ pub(super) fn live(
     ending: Ending,
     faults: bool,
 ) -> Option<Snapshot> {
+    programs::meanwhile(outside, dice);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -71,20 +75,29 @@ pub(super) fn live(
         .expect("a runtime of one thread");
     let dies = matches!(ending, Ending::Crashed | Ending::PowerLost);
     let hand = Arc::new(Hand::new(outside, dice, dies));
-    let report = runtime.block_on(async {
+    let (report, ended) = runtime.block_on(async {
         let faults = faults.then(|| dice.time(0, FAULTS_MS_MAX));
-        let outage = ending == Ending::PowerLost && dice.chance(70);
+        let outage = match ending {
+            Ending::Drained => false,
+            Ending::PowerLost => dice.chance(70),
+            _ => dice.chance(30),
+        };
         outside.lock().begin(faults, outage);
         outside
             .lock()
             .note(|| format!("a life that ends {ending:?}, with faults for {faults:?}"));
-        run(outside, &hand, dice, (ending, faults.is_some())).await
+        let report = run(outside, &hand, dice, (ending, faults.is_some())).await;
+        (report, Instant::now())
     });
     // Whatever ends now is not heard: the process is gone.
-    outside.lock().alive = false;
+    {
+        let mut state = outside.lock();
+        state.alive = false;
+        state.machine.end(ended);
+    }
     hand.clear();
     drop(runtime);
-    bury(outside, dice, ending, report.is_none());
+    disk::bury(outside, dice, ending, (report.is_none(), ended));
     report.map(|report| {
         judge_failures(outside, &report);
         report.snapshot
@@ -98,22 +111,29 @@ async fn run(
     (ending, faults): (Ending, bool),
 ) -> Option<Report> {
     if faults {
-        harm_disk(outside, dice, ending);
+        disk::harm(outside, dice, ending);
     }
-    tokio::spawn(heal_disk(outside.clone()));
+    tokio::spawn(disk::heal(outside.clone()));
     tokio::spawn(Drive(hand.clone()));
+    let (disk, files) = {
+        let state = outside.lock();
+        (state.disk.clone(), state.machine.clone())
+    };
+    let time = files.begin();
     let world = World {
         spawn: Spawn::By(hand.clone()),
-        disk: Arc::new(outside.lock().disk.clone()),
+        disk: Arc::new(disk),
         network: Arc::new(MemoryNetwork::default()),
-        ..World::simulated(START, dice.other().below(u64::MAX))
+        files: Arc::new(files),
+        ..World::simulated(time, dice.other().below(u64::MAX))
     };
     let topology = outside.lock().topology.clone();
     let source = |place| {
         let left = dice.between(3, 40);
         Box::new(Producer::new(outside, place, left, faults)) as Box<dyn Source>
     };
-    let sources = (0..topology.sources.len()).map(source).collect();
+    let given = (0..topology.sources.len()).filter(|&source| !topology.tails(source));
+    let sources = given.map(source).collect();
     let config = Topology::load(&topology.text());
     let given = (sources, fakes(outside));
     let plan = topology.plan(&config, &world, given, Seed::default());
@@ -131,6 +151,7 @@ async fn run(
         }
     };
     let _ = hand.ledger.set(pipeline.ledger.clone());
+    outside.lock().now.started = true;
     let control = pipeline.control();
     let monitor = pipeline.monitor();
     let reloader = pipeline.reloader();
@@ -139,7 +160,17 @@ async fn run(
         Duration::from_millis(FAULTS_MS_MAX) + DRAIN_MAX,
         pipeline.finish(),
     );
+    for source in (0..topology.sources.len()).filter(|&source| topology.tails(source)) {
+        let events = dice.between(3, 30);
+        let dice = dice.other();
+        tokio::spawn(programs::run(outside.clone(), source, dice, events));
+    }
     let interference = async {
+        if ending == Ending::Drained && topology.has_tails() {
+            drain_logs(outside, hand, dice).await;
+            control.stop();
+            return std::future::pending().await;
+        }
         if matches!(ending, Ending::Stopped | Ending::StoppedTwice) {
             sleep(dice.time(0, FAULTS_MS_MAX)).await;
             {
@@ -175,72 +206,33 @@ async fn run(
     }
 }
 
-/// What may go wrong with the disk in this life.
-fn harm_disk(outside: &Outside, dice: &Dice, ending: Ending) {
-    let mut state = outside.lock();
-    if !state.topology.has_disk() {
-        return;
-    }
-    let disk = state.disk.clone();
-    let first = disk.operations() + 1;
-    let fault = match dice.below(8) {
-        0..2 => {
-            for _ in 0..dice.between(1, 3) {
-                let fault = dice.pick(&[DiskFault::Io, DiskFault::NoSpace]);
-                disk.fault_at(first + dice.below(60), fault);
-            }
-            Fault::DiskFails
-        }
-        2 => {
-            disk.set_room(Some(dice.below(16_000) as usize));
-            Fault::DiskFull
-        }
-        3 => {
-            disk.set_write_bytes_max(dice.between(1, 300) as usize);
-            Fault::ShortWrites
-        }
-        4..6 if matches!(ending, Ending::Crashed | Ending::PowerLost) => {
-            disk.fault_at(first + dice.below(40), DiskFault::Stop);
-            return;
-        }
-        _ => return,
-    };
-    state.hit(fault);
-    state.now.disk_harmed = true;
-    state.note(|| format!("the disk: {fault:?}"));
-}
-
-/// The disk is well again when all is.
-async fn heal_disk(outside: Outside) {
+/// Waits until what programs and other sources had to say has come: what follows
+/// files does not end by itself.
+async fn drain_logs(outside: &Outside, hand: &Hand, dice: &Dice) {
     let heals_at = outside.lock().heals_at;
     sleep_until(heals_at).await;
-    let state = outside.lock();
-    if !state.disk.has_stopped() {
-        mend(&state.disk);
-    }
-}
-
-fn mend(disk: &FaultyDisk) {
-    disk.restart();
-    disk.set_room(None);
-    disk.set_write_bytes_max(usize::MAX);
-}
-
-/// What is left of a process that has ended.
-fn bury(outside: &Outside, dice: &Dice, ending: Ending, died: bool) {
-    let mut state = outside.lock();
-    if died || state.now.stopped || state.now.closed || state.now.disk_harmed {
-        state.early_ends += 1;
-    }
-    if died && ending == Ending::PowerLost {
-        state.hit(Fault::PowerLoss);
-        if dice.chance(50) {
-            state.disk.crash();
-        } else {
-            state.disk.lose_power(dice.below(u64::MAX));
+    for _ in 0..LOGS_LOOKS_MAX {
+        sleep(LOGS_LOOK).await;
+        let ledger = hand.ledger.get().map(|ledger| ledger.snapshot());
+        let open = ledger.is_some_and(|now| now.sources.iter().any(|s| s.open > 0));
+        let is_over = {
+            let state = outside.lock();
+            let written = state.programs.iter().flatten().all(Program::is_done);
+            written && state.now.producing == 0 && state.logs_have_come()
+        };
+        if is_over && !open {
+            return quiet(outside, dice).await;
         }
     }
-    mend(&state.disk);
+    outside.lock().note(|| "something has not come".to_owned());
+}
+
+/// What comes again comes after a while.
+async fn quiet(outside: &Outside, dice: &Dice) {
+    outside
+        .lock()
+        .note(|| "all that was written has come".to_owned());
+    sleep(dice.time(0, 20_000)).await;
 }
 
 /// Only those stages fail that are made to.

@@ -11,6 +11,8 @@ pub(super) const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "fatal"]
 pub(super) const SERVICES: [&str; 3] = ["cart", "pay", "web"];
 /// Numbers of events are below this.
 pub(super) const N_END: u64 = 100;
+/// Events that are merged into one, at most: a share of it is no larger than others.
+pub(super) const MERGED_MAX: u64 = 8;
 
 /// What rules look at.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +104,8 @@ pub(super) enum Edit {
     /// Takes out what was delivered a moment ago. Every event of a run differs
     /// from every other: only one that is sent again can be meant.
     Dedupe,
+    /// Makes one of the events of a service, within so many milliseconds.
+    Reduce(u64),
 }
 
 impl Edit {
@@ -114,6 +118,9 @@ impl Edit {
             Edit::Sample => "{ sample: 70% }".to_owned(),
             Edit::Limit(rate) => format!("{{ limit: {rate}/s }}"),
             Edit::Dedupe => "{ dedupe: 1h, by: k }".to_owned(),
+            Edit::Reduce(within) => format!(
+                "{{ reduce: {within}ms, by: service, merge: {{ k: array }}, events_max: {MERGED_MAX}, bytes_max: 1MiB }}"
+            ),
         }
     }
 
@@ -206,7 +213,12 @@ impl Topology {
         let routes = self.routes.iter().map(|r| &r.with);
         let sinks = self.sinks.iter().map(|k| &k.with);
         let mut all = sources.chain(routes).chain(sinks).flatten();
-        all.any(|edit| edit.loses() || matches!(edit, Edit::Dedupe))
+        all.any(|edit| edit.loses() || matches!(edit, Edit::Dedupe | Edit::Reduce(_)))
+    }
+
+    /// Whether nobody sends again what the source lost.
+    pub(super) fn is_deaf(&self, source: usize) -> bool {
+        self.sources[source].hearing == Hearing::Deaf
     }
 
     /// Whether the source hears of the end of what it sent.

@@ -1,5 +1,7 @@
 //! Bugs put in on purpose: the simulation finds each of them soon.
 
+use super::dice::Dice;
+use super::topology::Topology;
 use super::{Run, report, run, seeds};
 use crate::buffer::disk::{Mutant as OfDisk, with_mutant};
 use crate::seam::mutant::{Mutant, set};
@@ -7,8 +9,20 @@ use crate::seam::mutant::{Mutant, set};
 /// Runs in which each must be found.
 const SEEDS_MAX: u64 = 200;
 
+/// Of so many seeds one follows files, nearly always.
+const SEEDS_TRIED: u64 = 16;
+
 /// Those of the disk buffer that show outside of it; its own tests find the rest.
-const OF_DISK: [OfDisk; 3] = [OfDisk::SkipSync, OfDisk::EarlySettle, OfDisk::SettlePrefix];
+const OF_DISK: [OfDisk; 8] = [
+    OfDisk::SkipSync,
+    OfDisk::SkipNameSync,
+    OfDisk::ForgetUnsynced,
+    OfDisk::EarlyWatermark,
+    OfDisk::EarlySettle,
+    OfDisk::SettlePrefix,
+    OfDisk::EarlyRemove,
+    OfDisk::KeepPartial,
+];
 
 /// What is wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +38,8 @@ impl Bug {
         match self {
             Bug::None => run(seed, traced),
             Bug::Of(mutant) => {
+                let follows = mutant.is_of_tails();
+                let seed = if follows { following(seed) } else { seed };
                 set(Some(mutant));
                 let run = run(seed, traced);
                 set(None);
@@ -32,6 +48,13 @@ impl Bug {
             Bug::OfDisk(mutant) => with_mutant(Some(mutant), || run(seed, traced)),
         }
     }
+}
+
+/// The seed of that number of those that follow files; as good as any other.
+fn following(number: u64) -> u64 {
+    let follows = |seed: &u64| Topology::new(&Dice::new(*seed)).has_tails();
+    let mut seeds = number * SEEDS_TRIED..;
+    seeds.find(follows).unwrap_or_default()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What must hold when a process has come to its end alive, and when all is over.
 
+use super::model::MERGED_MAX;
 use super::outside::State;
 use crate::telemetry::{Dropped, Snapshot};
 
@@ -41,7 +42,7 @@ impl State {
     /// Sinks have told of as many copies as the ledger says.
     fn judge_sinks(&mut self, end: &Snapshot) {
         let sent: u64 = self.now.sent.iter().sum();
-        let exact = end.evaluated == sent && !self.topology.loses();
+        let exact = end.evaluated == sent && !self.topology.loses() && !self.topology.has_tails();
         for (place, terms) in end.sinks.iter().enumerate() {
             let far = &self.far[place];
             let told = (far.reported, far.present);
@@ -77,6 +78,10 @@ impl State {
     /// Each event of a source is counted once, by its worst copy.
     fn judge_source(&mut self, source: usize, end: &Snapshot) {
         let terms = &end.sources[source];
+        if self.topology.tails(source) {
+            // How often it has read a line only it knows.
+            return;
+        }
         if terms.received != self.now.sent[source] {
             let sent = self.now.sent[source];
             return self.wrong(format!("source {source} sent {sent}: {terms:?}"));
@@ -122,7 +127,7 @@ impl State {
         let required: Vec<_> = there.clone().filter(|(_, _, spec)| spec.required).collect();
         let lasts = |at: usize| self.topology.keeps(at);
         let mut copies = required.iter();
-        let may_miss = copies.any(|(at, copy, _)| copy.may_miss || lasts(*at));
+        let may_miss = copies.any(|(at, copy, _)| copy.may_miss() || lasts(*at));
         let required: Vec<_> = required.iter().map(|(_, copy, _)| copy).collect();
         if there.count() == 0 {
             fates.filtered += 1;
@@ -143,23 +148,43 @@ impl State {
     /// and what was sent in the last life is there.
     pub(super) fn judge_all(&mut self) {
         let topology = self.topology.clone();
-        let mut missing = Vec::new();
+        let mut missing = vec![Vec::new(); topology.sinks.len()];
         for (number, event) in self.events.iter().enumerate() {
             if topology.waits(event.source) && event.acks == 0 {
-                missing.push(format!("event {number} was never acknowledged"));
+                let what = format!("event {number} was never acknowledged");
+                return self.wrong(what);
             }
             let fresh = event.sends_now > 0 && !topology.dedupes(event.source);
-            for (copy, spec) in event.copies.iter().zip(&topology.sinks) {
+            for (place, copy) in event.copies.iter().enumerate() {
                 let Some(copy) = copy else { continue };
+                let spec = &topology.sinks[place];
                 let ends = if fresh { copy.ends_now } else { copy.ends };
-                let waits = fresh || topology.waits(event.source);
-                if waits && spec.required && !copy.may_miss && ends.kept() == 0 {
-                    missing.push(format!("event {number} has not come to {}", spec.name));
+                let waits = fresh || !topology.is_deaf(event.source);
+                if waits && spec.required && !copy.may_miss() && ends.kept() == 0 {
+                    missing[place].push(number);
                 }
             }
         }
-        if let Some(what) = missing.into_iter().next() {
-            self.wrong(what);
+        for (place, missing) in missing.iter().enumerate() {
+            let ways = topology.ways(place).into_iter();
+            let counted: u64 = ways
+                .map(|way| self.corrupt[way] + self.now.corrupt[way])
+                .sum();
+            // One that was lost may have been several.
+            let each = if topology.sinks[place].merges() {
+                MERGED_MAX
+            } else {
+                1
+            };
+            if missing.len() as u64 > counted * each {
+                let name = &topology.sinks[place].name;
+                let what = format!(
+                    "event {} has not come to {name}, of {} that it lacks, {counted} counted as corrupt",
+                    missing[0],
+                    missing.len()
+                );
+                return self.wrong(what);
+            }
         }
     }
 }

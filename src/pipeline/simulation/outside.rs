@@ -11,11 +11,15 @@ use tokio::time::Instant;
 use super::dice::Dice;
 use super::far::Far;
 use super::faults::{Fault, Hits, Mood};
+use super::machine::Machine;
 use super::model::{LEVELS, SERVICES, Traits};
+use super::programs::Program;
 use super::topology::Topology;
-use crate::event::{Settled, Tally};
+use crate::event::{Settled, Tally, Timestamp};
 use crate::seam::FaultyDisk;
 
+/// When the first life begins, in simulated time.
+const START: Timestamp = Timestamp(1_700_000_000_000_000_000);
 /// Events that are refused wherever a far end is strict, of a hundred.
 const POISON_PERCENT: u64 = 4;
 /// Events that make every load with them fail as long as there are faults.
@@ -25,6 +29,10 @@ const TOXIC_PERCENT: u64 = 1;
 #[derive(Clone)]
 pub(super) struct Outside(Arc<Mutex<State>>);
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "as many things are so or not"
+)]
 pub(super) struct State {
     pub(super) dice: Dice,
     pub(super) topology: Arc<Topology>,
@@ -37,10 +45,28 @@ pub(super) struct State {
     pub(super) batches: Vec<Sent>,
     /// Under the state directory.
     pub(super) disk: FaultyDisk,
+    /// The files of programs, and by source the program whose logs it follows.
+    pub(super) machine: Machine,
+    pub(super) programs: Vec<Option<Program>>,
     /// Processes that ended before everything was: a record on disk of which a
     /// part was delivered comes again as a whole, and after a death what was
     /// settled shortly before it.
     pub(super) early_ends: u32,
+    /// Times that a sink was taken out: what it gave up of a file's lines has the
+    /// tail begin again there.
+    pub(super) rereads: u32,
+    /// Whether nothing has failed there so far, nor was lost with the power.
+    pub(super) is_disk_certain: bool,
+    /// Whether marks tell of all that is synced, so that what rots is no torn end.
+    pub(super) is_marked: bool,
+    /// Whether a sync may have failed that a later process knows nothing of; and
+    /// whether power was lost since.
+    pub(super) is_doubtful: bool,
+    pub(super) may_be_gone: bool,
+    /// By sink: bits of its buffer that have changed.
+    pub(super) rots: Vec<u64>,
+    /// By sink: events that were counted as corrupt in the lives before.
+    pub(super) corrupt: Vec<u64>,
     pub(super) hits: Hits,
     /// What must not be, in words.
     pub(super) wrong: Vec<String>,
@@ -48,12 +74,18 @@ pub(super) struct State {
     pub(super) alive: bool,
     /// When everything goes well again, in this life.
     pub(super) heals_at: Instant,
+    /// When this life began.
+    began: Instant,
     pub(super) now: Counts,
     trace: Option<Vec<String>>,
 }
 
 /// Counts of this life that the ledger must agree with.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "as many things are so or not"
+)]
 pub(super) struct Counts {
     /// By source: events sent.
     pub(super) sent: Vec<u64>,
@@ -65,8 +97,18 @@ pub(super) struct Counts {
     pub(super) missing: Vec<usize>,
     /// Sinks whose buffer on disk may have been opened again in this life.
     pub(super) reopened: Vec<usize>,
+    /// Sources that have not come to their end.
+    pub(super) producing: usize,
     /// What is settled may not have been noted.
     pub(super) disk_harmed: bool,
+    /// Whether a tail has taken another one's place: what had no name is gone then.
+    pub(super) retailed: bool,
+    /// Whether power was lost at its end.
+    pub(super) unpowered: bool,
+    /// Whether it came so far as to run.
+    pub(super) started: bool,
+    /// By sink: events that it counts as corrupt.
+    pub(super) corrupt: Vec<u64>,
 }
 
 /// One event, and everything that happened to it.
@@ -82,6 +124,13 @@ pub(super) struct Event {
     pub(super) sends_now: u32,
     /// Times that its source heard that it is kept.
     pub(super) acks: u32,
+    /// When it heard so last, in this life.
+    pub(super) acked_at: Option<Instant>,
+    /// When a sink told last that it has it, in this life.
+    pub(super) told_at: Option<Instant>,
+    /// Whether it stands before a position of its file that is kept: it is not read
+    /// again.
+    pub(super) frozen: bool,
     /// By the sink that it is for.
     pub(super) copies: Vec<Option<Copy>>,
 }
@@ -89,9 +138,12 @@ pub(super) struct Event {
 /// One event's copy for one sink.
 pub(super) struct Copy {
     pub(super) route: usize,
-    /// Whether a list may take it out, or a plan was without its sink.
-    pub(super) may_miss: bool,
-    listed: bool,
+    /// Whether a list may take it out.
+    pub(super) listed: bool,
+    /// Whether a plan was without its sink while it was on its way there.
+    pub(super) missing: bool,
+    /// Whether something that costs it has happened to its line or its record.
+    pub(super) excused: bool,
     /// Times that the far end took it that it is for.
     pub(super) taken: u32,
     /// Of these, those that nobody told the pipeline about.
@@ -99,6 +151,13 @@ pub(super) struct Copy {
     /// How it ended, in all and in this life.
     pub(super) ends: Ends,
     pub(super) ends_now: Ends,
+}
+
+impl Copy {
+    /// Whether it need not come.
+    pub(super) fn may_miss(&self) -> bool {
+        self.listed || self.missing || self.excused
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,7 +193,14 @@ pub(super) struct Sent {
 impl Outside {
     pub(super) fn new(dice: &Dice, traced: bool) -> Outside {
         let topology = Arc::new(Topology::new(dice));
+        let machine = Machine::at(START);
+        let programs = topology.programs();
+        for program in programs.iter().flatten() {
+            machine.make_directory(program.directory());
+        }
         let state = State {
+            machine,
+            programs,
             dice: dice.other(),
             events: Vec::new(),
             far: topology.sinks.iter().map(|_| Far::new()).collect(),
@@ -142,10 +208,18 @@ impl Outside {
             batches: Vec::new(),
             disk: FaultyDisk::default(),
             early_ends: 0,
+            rereads: 0,
+            is_disk_certain: true,
+            is_marked: true,
+            is_doubtful: false,
+            may_be_gone: false,
+            rots: vec![0; topology.sinks.len()],
+            corrupt: vec![0; topology.sinks.len()],
             hits: Hits::default(),
             wrong: Vec::new(),
             alive: false,
             heals_at: Instant::now(),
+            began: Instant::now(),
             now: Counts::default(),
             trace: traced.then(Vec::new),
             topology,
@@ -175,10 +249,12 @@ impl State {
     /// Begins a life of the process, which has faults for so long.
     pub(super) fn begin(&mut self, faults: Option<Duration>, outage: bool) {
         self.alive = true;
+        self.began = Instant::now();
         self.heals_at = Instant::now() + faults.unwrap_or_default();
         self.batches.clear();
         self.now = Counts {
             sent: vec![0; self.topology.sources.len()],
+            corrupt: vec![0; self.topology.sinks.len()],
             ..Counts::default()
         };
         for far in &mut self.far {
@@ -188,12 +264,18 @@ impl State {
                 Some(_) => Mood::new(&self.dice),
             });
         }
+        for program in self.programs.iter_mut().flatten() {
+            program.written = None;
+        }
         for event in &mut self.events {
             event.sends_now = 0;
+            (event.acked_at, event.told_at) = (None, None);
+            // It may be read again.
+            event.sends += u32::from(self.topology.tails(event.source) && !event.frozen);
             for copy in event.copies.iter_mut().flatten() {
                 copy.ends_now = Ends::default();
                 // What is to be sent again comes to every sink that there is now.
-                copy.may_miss &= copy.listed || event.acks > 0;
+                copy.missing &= event.acks > 0 || event.frozen;
             }
         }
         self.again_all();
@@ -226,8 +308,9 @@ impl State {
         let copies = copies.into_iter().enumerate().map(|(place, meant)| {
             meant.map(|meant| Copy {
                 route: meant.route,
-                may_miss: meant.may_miss || self.now.missing.contains(&place),
                 listed: meant.may_miss,
+                missing: self.now.missing.contains(&place),
+                excused: false,
                 taken: 0,
                 untold: 0,
                 ends: Ends::default(),
@@ -243,6 +326,9 @@ impl State {
             sends: 0,
             sends_now: 0,
             acks: 0,
+            acked_at: None,
+            told_at: None,
+            frozen: false,
             copies: copies.collect(),
         });
         number
@@ -264,7 +350,10 @@ impl State {
     /// Notes what happens, for people.
     pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            trace.push(what());
+            // Between two lives there is no time.
+            let life = self.alive.then(|| self.began.elapsed().as_millis());
+            let life = life.map_or(String::new(), |life| life.to_string());
+            trace.push(format!("{life:>8} {}", what()));
         }
     }
 
@@ -292,7 +381,9 @@ impl State {
             return;
         }
         for number in events {
-            self.events[number].acks += u32::from(self.batches[batch].heard);
+            let event = &mut self.events[number];
+            event.acks += u32::from(self.batches[batch].heard);
+            event.acked_at = Some(Instant::now());
             self.check_kept(batch, number);
         }
     }
@@ -303,7 +394,7 @@ impl State {
         let event = &self.events[number];
         for (sink, copy) in event.copies.iter().enumerate() {
             let Some(copy) = copy else { continue };
-            let counts = topology.sinks[sink].required && !copy.may_miss && !topology.keeps(sink);
+            let counts = topology.sinks[sink].required && !copy.may_miss() && !topology.keeps(sink);
             if counts && copy.ends.kept() == 0 {
                 let name = &topology.sinks[sink].name;
                 let what = format!(

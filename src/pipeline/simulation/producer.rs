@@ -302,8 +302,28 @@ impl Settled for Waker {
     }
 }
 
+/// A source that has not come to its end.
+struct Producing(Outside);
+
+impl Producing {
+    fn begin(outside: &Outside) -> Producing {
+        outside.lock().now.producing += 1;
+        Producing(outside.clone())
+    }
+}
+
+impl Drop for Producing {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.now.producing = state.now.producing.saturating_sub(1);
+    }
+}
+
 impl Source for Producer {
     fn run(mut self: Box<Self>, outlet: Outlet, stop: Stop) -> SourceFuture<'static> {
-        Box::pin(async move { self.produce(&outlet, &stop).await })
+        Box::pin(async move {
+            let _producing = Producing::begin(&self.outside);
+            self.produce(&outlet, &stop).await
+        })
     }
 }

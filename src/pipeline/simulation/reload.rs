@@ -15,8 +15,8 @@ use super::far::Fake;
 use super::faults::Fault;
 use super::outside::{Outside, State};
 use super::producer::Producer;
-use super::topology::Topology;
-use crate::buffer::disk::Compression;
+use super::sinks::{DiskSpec, SinkSpec};
+use super::topology::{Hearing, Topology};
 use crate::pipeline::{Plan, Reloader, Seed, StartError};
 use crate::seam::World;
 use crate::sink::Sink;
@@ -84,6 +84,12 @@ impl Neighbour {
         for source in &mut topology.sources {
             if dice.chance(20) {
                 source.parse = dice.pick(&["json", "auto"]);
+            }
+            if let Hearing::Tails { open_max, .. } = &mut source.hearing
+                && dice.chance(20)
+            {
+                // The next of its name goes on where this one ends.
+                *open_max = dice.pick(&[1, 2, 512]);
             }
         }
         let present = base.sources.len() - gone.len();
@@ -165,28 +171,28 @@ impl Neighbour {
             let left = dice.between(3, 40);
             Box::new(Producer::new(outside, place, left, false)) as Box<dyn Source>
         };
-        let sources = self.sources.iter().map(source).collect();
+        let base = outside.lock().topology.clone();
+        let given = self.sources.iter().filter(|&&place| !base.tails(place));
+        let sources = given.map(source).collect();
         let sink = |&place: &usize| Box::new(Fake::new(outside, place)) as Box<dyn Sink>;
         let sinks = self.sinks.iter().map(sink).collect();
         let config = Topology::load(&self.text());
-        let mut plan = self.topology.plan(&config, world, (sources, sinks), seed);
-        for sink in &mut plan.sinks {
-            if let Some(disk) = &mut sink.disk {
-                disk.compression = dice.pick(&[Compression::None, Compression::Zstd]);
-            }
-        }
-        plan
+        self.topology.plan(&config, world, (sources, sinks), seed)
     }
 }
 
 /// Another buffer, another driver.
-fn alter(dice: &Dice, sink: &mut super::topology::SinkSpec) {
+fn alter(dice: &Dice, sink: &mut SinkSpec) {
     if dice.chance(40) {
         // Never more than the bound that is looked at.
         sink.memory = 1 << dice.between(9, u64::from(sink.memory.ilog2()));
     }
-    if sink.disk.is_some() {
-        sink.disk = dice.chance(65).then(|| 1 << dice.between(16, 20));
+    if let Some(disk) = sink.disk {
+        let altered = DiskSpec {
+            interval: disk.interval,
+            ..DiskSpec::new(dice)
+        };
+        sink.disk = dice.chance(65).then_some(altered);
     }
     if dice.chance(30) {
         sink.encode = dice.pick(&["json", "raw"]);
@@ -203,8 +209,7 @@ fn alter(dice: &Dice, sink: &mut super::topology::SinkSpec) {
 /// on but dead letters, and no route that goes on is left without a sink.
 fn removable(dice: &Dice, base: &Topology) -> Option<usize> {
     let place = dice.below(base.sinks.len() as u64) as usize;
-    let used =
-        |sink: &super::topology::SinkSpec| [sink.dead_letter, sink.fallback].contains(&Some(place));
+    let used = |sink: &SinkSpec| [sink.dead_letter, sink.fallback].contains(&Some(place));
     let free = base.sinks[place].fallback.is_none() && !base.sinks.iter().any(used);
     let mut routes = base.routes.iter();
     let fits = !routes.any(|route| route.go_on && route.to == [place]);
@@ -243,10 +248,15 @@ impl State {
         for event in self.events.iter_mut().filter(|event| event.acks == 0) {
             for &place in &missing {
                 if let Some(copy) = &mut event.copies[place] {
-                    copy.may_miss = true;
+                    copy.missing |= !event.frozen;
                 }
             }
         }
+        self.rereads += missing.len() as u32;
+        let hearing = |topology: &Topology, place: usize| topology.sources[place].hearing;
+        let mut sources = neighbour.sources.iter().enumerate();
+        self.now.retailed |=
+            sources.any(|(at, &place)| hearing(base, place) != hearing(&neighbour.topology, at));
         self.now.missing.extend(missing);
         self.now.reopened.extend(reopened);
     }

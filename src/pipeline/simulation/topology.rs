@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use super::model::{Edit, Rule};
+use super::programs::Program;
+use super::sinks::{DiskSpec, SinkSpec, helper_sink, list, lower, main_sink};
 use crate::config::plan::{Extras, build};
 use crate::config::{Config, Input, Inputs, load};
 use crate::pipeline::{Plan, Seed};
 use crate::seam::World;
-use crate::sink::driver::LoadLimits;
-use crate::sink::{Concurrency, Sink};
+use crate::sink::Sink;
 use crate::source::Source;
 
 /// The state directory, on a disk of the simulation.
@@ -25,6 +26,13 @@ pub(super) enum Hearing {
     Waits,
     /// It only feels backpressure.
     Deaf,
+    /// It follows the logs of a program, under their names or those of rotated
+    /// ones too, and keeps positions.
+    Tails {
+        is_wide: bool,
+        /// Files that may be open.
+        open_max: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -45,39 +53,6 @@ pub(super) struct RouteSpec {
     pub(super) to: Vec<usize>,
     pub(super) go_on: bool,
     pub(super) with: Vec<Edit>,
-}
-
-#[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "as many things are so or not"
-)]
-pub(super) struct SinkSpec {
-    pub(super) name: String,
-    pub(super) required: bool,
-    pub(super) when_full: &'static str,
-    /// Bytes of its buffer.
-    pub(super) memory: u64,
-    /// Bytes of its buffer on disk, if it has one.
-    pub(super) disk: Option<u64>,
-    pub(super) concurrency: Concurrency,
-    pub(super) dead_letter: Option<usize>,
-    pub(super) fallback: Option<usize>,
-    pub(super) with: Vec<Edit>,
-    pub(super) encode: &'static str,
-    pub(super) limits: LoadLimits,
-    /// Whether its far end refuses poisoned events.
-    pub(super) strict: bool,
-    /// Whether its far end answers item by item.
-    pub(super) by_item: bool,
-    /// Whether its far end knows by its id an event that it has.
-    pub(super) knows_ids: bool,
-}
-
-impl SinkSpec {
-    pub(super) fn keeps_order(&self) -> bool {
-        self.concurrency == Concurrency::One
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +94,7 @@ impl Topology {
         lower(dice, &mut sinks);
         if dice.chance(60) {
             for sink in &mut sinks {
-                sink.disk = dice.chance(70).then(|| 1 << dice.between(16, 20));
+                sink.disk = dice.chance(70).then(|| DiskSpec::new(dice));
             }
         }
         let sources: Vec<_> = (0..dice.between(1, 3)).map(|s| source(dice, s)).collect();
@@ -157,7 +132,9 @@ impl Topology {
         (sources, sinks): Given,
         seed: Seed,
     ) -> Plan {
-        let names = self.sources.iter().map(|source| source.name.clone());
+        // Those that follow files are the real ones.
+        let given = (0..self.sources.len()).filter(|&source| !self.tails(source));
+        let names = given.map(|source| self.sources[source].name.clone());
         let extras = Extras {
             sources: names.zip(sources).collect::<HashMap<_, _>>(),
             seed,
@@ -170,8 +147,8 @@ impl Topology {
         for ((planned, spec), sink) in plan.sinks.iter_mut().zip(&self.sinks).zip(sinks) {
             planned.sink = sink;
             planned.limits = spec.limits;
-            if let (Some(planned), Some(bytes)) = (&mut planned.disk, spec.disk) {
-                planned.bytes_max = bytes;
+            if let (Some(planned), Some(disk)) = (&mut planned.disk, spec.disk) {
+                planned.bytes_max = disk.bytes;
             }
         }
         plan
@@ -180,17 +157,21 @@ impl Topology {
     /// The config as a user would write it.
     pub(super) fn text(&self) -> String {
         let mut out = format!("grace: {}ms\n", self.grace.as_millis());
-        if self.sinks.iter().any(|sink| sink.disk.is_some()) {
+        if self.has_state() {
             let _ = writeln!(out, "state: {STATE}");
         }
         out.push_str("sources:\n");
         for source in &self.sources {
             let SourceSpec { name, parse, .. } = source;
             let with = with(&source.with);
-            let _ = writeln!(
-                out,
-                "  {name}: {{ url: 'generate:', parse: {parse}{with} }}"
-            );
+            let url = match source.hearing {
+                Hearing::Tails { is_wide, open_max } => {
+                    let names = if is_wide { "*" } else { "*.log" };
+                    format!("'file:///logs/{name}/{names}', open_max: {open_max}")
+                }
+                _ => "'generate:'".to_owned(),
+            };
+            let _ = writeln!(out, "  {name}: {{ url: {url}, parse: {parse}{with} }}");
         }
         out.push_str("routes:\n");
         for (place, route) in self.routes.iter().enumerate() {
@@ -205,8 +186,7 @@ impl Topology {
                 sink.required,
                 sink.when_full,
                 sink.memory,
-                // A config may not say less; the plan is given what it is.
-                sink.disk.map_or("", |_| ", disk: 8MiB"),
+                sink.disk.map_or("", DiskSpec::text),
             );
             for (key, to) in [
                 ("dead_letter", sink.dead_letter),
@@ -260,33 +240,56 @@ impl Topology {
     }
 }
 
-/// What only best-effort sinks pass on to may be best-effort too.
-fn lower(dice: &Dice, sinks: &mut [SinkSpec]) {
-    for place in (0..sinks.len()).rev() {
-        let mut feeders = sinks
-            .iter()
-            .filter(|sink| [sink.dead_letter, sink.fallback].contains(&Some(place)))
-            .peekable();
-        if feeders.peek().is_some() && feeders.all(|sink| !sink.required) && dice.chance(50) {
-            sinks[place].required = false;
-            sinks[place].when_full = dice.pick(&["drop_newest", "drop_oldest"]);
-        }
-    }
-}
-
 impl Topology {
     /// Whether an acknowledged copy of this sink may wait on disk: its own, or
     /// that of a sink that it passes copies on to.
     pub(super) fn keeps(&self, owner: usize) -> bool {
+        let mut ways = self.ways(owner).into_iter();
+        ways.any(|place| self.sinks[place].disk.is_some())
+    }
+
+    /// Whether a loss of power may cost such a copy that is not synced yet.
+    pub(super) fn keeps_loosely(&self, owner: usize) -> bool {
+        let disks = self.ways(owner).into_iter();
+        let mut disks = disks.filter_map(|place| self.sinks[place].disk);
+        disks.any(|disk| disk.interval)
+    }
+
+    /// A sink and those that its copies may be passed on to.
+    pub(super) fn ways(&self, owner: usize) -> Vec<usize> {
         let mut ways = vec![owner];
-        while let Some(place) = ways.pop() {
+        let mut at = 0;
+        while let Some(&place) = ways.get(at) {
             let sink = &self.sinks[place];
-            if sink.disk.is_some() {
-                return true;
-            }
-            ways.extend([sink.dead_letter, sink.fallback].into_iter().flatten());
+            let on = [sink.dead_letter, sink.fallback].into_iter().flatten();
+            let new: Vec<_> = on.filter(|place| !ways.contains(place)).collect();
+            ways.extend(new);
+            at += 1;
         }
-        false
+        ways
+    }
+
+    /// Whether anything is kept in the state directory.
+    pub(super) fn has_state(&self) -> bool {
+        self.has_disk() || self.has_tails()
+    }
+
+    /// Whether a source follows files.
+    pub(super) fn tails(&self, source: usize) -> bool {
+        matches!(self.sources[source].hearing, Hearing::Tails { .. })
+    }
+
+    pub(super) fn has_tails(&self) -> bool {
+        (0..self.sources.len()).any(|source| self.tails(source))
+    }
+
+    /// By source, the program whose logs it follows.
+    pub(super) fn programs(&self) -> Vec<Option<Program>> {
+        let program = |source: &SourceSpec| match source.hearing {
+            Hearing::Tails { is_wide, .. } => Some(Program::new(&source.name, is_wide)),
+            _ => None,
+        };
+        self.sources.iter().map(program).collect()
     }
 
     /// Whether any sink has a buffer on disk.
@@ -312,7 +315,14 @@ fn source(dice: &Dice, place: u64) -> SourceSpec {
     };
     SourceSpec {
         name: format!("s{place}"),
-        hearing: dice.pick(&[Hearing::Waits, Hearing::Waits, Hearing::Deaf]),
+        hearing: match dice.below(8) {
+            0..4 => Hearing::Waits,
+            4..6 => Hearing::Deaf,
+            _ => Hearing::Tails {
+                is_wide: dice.chance(60),
+                open_max: dice.pick(&[1, 2, 512]),
+            },
+        },
         parse: if dice.chance(80) { "json" } else { "auto" },
         with,
     }
@@ -364,65 +374,4 @@ fn some_of(dice: &Dice, sinks: usize) -> Vec<usize> {
     (0..sinks)
         .filter(|&k| k == one || dice.chance(50))
         .collect()
-}
-
-/// The list of a route or sink; `field` is what it sets, if it sets something.
-fn list(dice: &Dice, field: &'static str) -> Vec<Edit> {
-    match dice.below(16) {
-        0..3 => vec![Edit::Tag(field, None)],
-        3 => vec![Edit::Tag(field, Some(Rule::new(dice)))],
-        4 => vec![Edit::Sample],
-        5 => vec![Edit::Limit(dice.between(1, 20))],
-        6 => vec![Edit::Limit(dice.between(1, 20)), Edit::Tag(field, None)],
-        _ => Vec::new(),
-    }
-}
-
-fn main_sink(dice: &Dice, place: usize) -> SinkSpec {
-    let required = dice.chance(75);
-    SinkSpec {
-        name: format!("k{place}"),
-        required,
-        when_full: if required {
-            "block"
-        } else {
-            dice.pick(&["drop_newest", "drop_oldest"])
-        },
-        strict: dice.chance(60),
-        with: list(dice, "out"),
-        ..helper_sink(dice, "")
-    }
-}
-
-/// A sink that takes what others pass on.
-fn helper_sink(dice: &Dice, name: &str) -> SinkSpec {
-    let concurrency = match dice.below(4) {
-        0..2 => Concurrency::One,
-        2 => Concurrency::Fixed(dice.between(2, 4) as usize),
-        _ => Concurrency::Adaptive(dice.between(1, 6) as usize),
-    };
-    SinkSpec {
-        name: name.to_owned(),
-        required: true,
-        when_full: "block",
-        memory: 1 << dice.between(9, 15),
-        disk: None,
-        concurrency,
-        dead_letter: None,
-        fallback: None,
-        with: Vec::new(),
-        encode: dice.pick(&["json", "json", "raw"]),
-        limits: LoadLimits {
-            bytes_max: 1 << dice.between(9, 15),
-            events_max: dice.between(1, 24),
-            linger: if dice.chance(50) {
-                Duration::ZERO
-            } else {
-                dice.time(1, 2000)
-            },
-        },
-        strict: false,
-        by_item: dice.chance(50),
-        knows_ids: dice.chance(30),
-    }
 }

@@ -6,6 +6,7 @@
 //! saw; a loss of power keeps what is durable and, if so asked, any part of the
 //! rest, in units of sectors and in any order.
 
+mod change;
 mod inode;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use rustix::io::Errno;
 use super::{Disk, DiskFile, DiskLock, DiskRoot};
 use crate::event::Timestamp;
 use crate::seam::Random;
+use change::Change;
 use inode::Inode;
 
 /// Files in memory. Clones are the same disk. It writes short when told to,
@@ -56,39 +58,9 @@ struct State {
     locked: BTreeSet<PathBuf>,
     operations: u64,
     planned: BTreeMap<u64, DiskFault>,
+    syncs: u64,
+    planned_syncs: BTreeMap<u64, DiskFault>,
     stopped: bool,
-}
-
-#[derive(Clone)]
-enum Change {
-    Link(PathBuf, usize),
-    Unlink(PathBuf),
-    Rename(PathBuf, PathBuf, usize),
-}
-
-impl Change {
-    fn directory(&self) -> Option<&Path> {
-        match self {
-            Change::Link(path, _) | Change::Unlink(path) | Change::Rename(path, _, _) => {
-                path.parent()
-            }
-        }
-    }
-
-    fn apply(self, names: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            Change::Link(path, inode) => {
-                names.insert(path, inode);
-            }
-            Change::Unlink(path) => {
-                names.remove(&path);
-            }
-            Change::Rename(from, to, inode) => {
-                names.remove(&from);
-                names.insert(to, inode);
-            }
-        }
-    }
 }
 
 impl State {
@@ -107,6 +79,15 @@ impl State {
             }
             None => Ok(None),
         }
+    }
+
+    /// As [`State::whole`], of the content of a file.
+    fn sync(&mut self) -> Result<(), Errno> {
+        self.syncs += 1;
+        if let Some(fault) = self.planned_syncs.remove(&self.syncs) {
+            self.planned.insert(self.operations + 1, fault);
+        }
+        self.whole()
     }
 
     /// As [`State::operate`], of what is done wholly or not at all.
@@ -201,10 +182,22 @@ impl FaultyDisk {
         self.state().planned.insert(nth, fault);
     }
 
+    /// How many syncs of files were asked for.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+
+    /// What is to happen to the `nth` sync of a file, counted from 1.
+    pub fn fault_at_sync(&self, nth: u64, fault: DiskFault) {
+        self.state().planned_syncs.insert(nth, fault);
+    }
+
     /// Forgets the faults planned, and lets a new process go on.
     pub fn restart(&self) {
         let mut state = self.state();
         state.planned.clear();
+        state.planned_syncs.clear();
         state.stopped = false;
         state.failing_writes = 0;
         state.failing_syncs = 0;
@@ -446,7 +439,7 @@ impl DiskFile for FaultyFile {
 
     fn sync_data(&mut self) -> io::Result<()> {
         let mut state = self.disk.state();
-        let planned = state.whole();
+        let planned = state.sync();
         let failing = state.failing_syncs > 0;
         state.failing_syncs -= u32::from(failing);
         let stopped = state.stopped;

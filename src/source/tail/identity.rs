@@ -54,6 +54,10 @@ impl Print {
 
     /// Whether a file still begins so.
     pub(super) fn matches(self, file: &dyn Opened) -> io::Result<bool> {
+        #[cfg(test)]
+        if crate::seam::mutant::Mutant::PrintIgnored.is_on() {
+            return Ok(true);
+        }
         Ok(Print::before(file, self.bytes as u64)? == self)
     }
 

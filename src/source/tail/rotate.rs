@@ -56,6 +56,8 @@ impl Tailer {
                 continue;
             };
             let rests = entry.grown.elapsed();
+            #[cfg(test)]
+            let rests = rests.max(forgotten());
             let was = entry.gone.clone().unwrap_or_default();
             if rests < ROTATE_WAIT {
                 self.enqueue(key);
@@ -173,6 +175,16 @@ impl Tailer {
         {
             store.put(entry.stream.origin, entry.saved_on(self.today));
         }
+    }
+}
+
+/// How long a file is taken to have rested at least.
+#[cfg(test)]
+fn forgotten() -> Duration {
+    if crate::seam::mutant::Mutant::RotatedForgotten.is_on() {
+        ROTATE_WAIT + GONE_WAIT
+    } else {
+        Duration::ZERO
     }
 }
 

@@ -83,6 +83,10 @@ impl Progress {
         let mut state = self.state();
         let number = state.first + state.sent.len() as u64;
         state.sent.push_back((end, false));
+        #[cfg(test)]
+        if crate::seam::mutant::Mutant::PositionEarly.is_on() {
+            state.settled = end;
+        }
         Arc::new(Waiter {
             progress: self.clone(),
             number,
