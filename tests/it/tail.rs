@@ -413,6 +413,7 @@ fn files_that_rest_cost_little() {
     let descriptors = std::fs::read_dir(format!("{process}/fd")).unwrap().count();
     println!("{FILES} files: {memory_mib} MiB, {cores:.3} cores, {descriptors} descriptors");
     assert!(descriptors < 560, "{descriptors} descriptors");
-    assert!(memory_mib < 400, "{memory_mib} MiB");
+    // A debug build measured 93, a release build 78; unbounded readers take 283.
+    assert!(memory_mib < 140, "{memory_mib} MiB");
     stop(running);
 }
