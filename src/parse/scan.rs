@@ -39,6 +39,13 @@ pub(super) fn find_in_word(text: &[u8], from: usize, end: usize, needle: u8) -> 
     first(text, from, end, question).filter(|&found| text[found] == needle)
 }
 
+/// Where the first byte of `text[from..end]` is that ends a key of logfmt: a
+/// [`blank`], `=` or a quote; `end` if none is.
+#[inline]
+pub(super) fn key_end(text: &[u8], from: usize, end: usize) -> usize {
+    first(text, from, end, Chunk::key_ends).unwrap_or(end)
+}
+
 /// Where the first byte of `text[from..end]` is that is no decimal digit;
 /// `end` if none is.
 #[inline]
@@ -101,7 +108,7 @@ mod tests {
     proptest! {
         #[test]
         fn searches_agree_with_the_obvious(
-            text in proptest::collection::vec(prop_oneof![Just(b'a'), Just(b' '), Just(0x80u8), Just(b'!'), Just(b'7'), any::<u8>()], 0..80),
+            text in proptest::collection::vec(prop_oneof![Just(b'a'), Just(b' '), Just(0x80u8), Just(b'!'), Just(b'7'), Just(b'='), Just(b'"'), any::<u8>()], 0..80),
             from in 0usize..80,
             end in 0usize..80,
             needle: u8,
@@ -116,6 +123,8 @@ mod tests {
             let at = window.iter().position(|&b| b == needle || b <= b' ').map(|i| from + i);
             let at = at.filter(|&i| text[i] == needle);
             prop_assert_eq!(find_in_word(&text, from, end, needle), at);
+            let at = window.iter().position(|&b| b <= b' ' || b == b'=' || b == b'"');
+            prop_assert_eq!(key_end(&text, from, end), at.map_or(end, |i| from + i));
             let at = window.iter().position(|b| !b.is_ascii_digit()).map_or(end, |i| from + i);
             prop_assert_eq!(non_digit(&text, from, end), at);
         }

@@ -17,7 +17,6 @@ use super::{
     output::{Output, role_of},
     scan,
 };
-use crate::event::simd::Chunk;
 use crate::event::{Cell, Columns, Defs, Field, FieldKind, Needs, Role};
 
 /// More keys than this are no log line; bounds the search for equal keys.
@@ -188,7 +187,7 @@ impl Pairs {
         let mut seen = Seen::default();
         while at < end {
             let start = at;
-            at = key_end(text, start, end);
+            at = scan::key_end(text, start, end);
             let has_value = at < end && text[at] == b'=';
             let key = &text[start..at];
             if key.is_empty() {
@@ -308,19 +307,6 @@ fn cell(pair: Pair) -> Cell {
 fn push_value(pair: Pair, def: u32, out: &mut Columns) {
     let (start, end) = (pair.value.0 as usize, pair.value.1 as usize);
     out.push_field(Field::new(def, pair.kind, start, end));
-}
-
-/// Where the key at `at` ends: at a space, a control character, `=` or a quote.
-#[inline]
-fn key_end(text: &[u8], mut at: usize, end: usize) -> usize {
-    while at < end {
-        let ends = Chunk::load(text, at).key_ends();
-        if ends != 0 {
-            return end.min(at + ends.trailing_zeros() as usize);
-        }
-        at += Chunk::LEN;
-    }
-    end
 }
 
 /// Whether a key looks like one: for LTSV any that has the bytes of labels.
