@@ -54,33 +54,24 @@ impl<'a> Cursor<'a> {
         self.out.resize(self.at + more, 0);
     }
 
-    /// Writes one byte. Room must have been reserved.
-    #[inline]
-    pub(super) fn byte(&mut self, byte: u8) {
-        self.out[self.at] = byte;
-        self.at += 1;
-    }
-
     /// Writes over a byte that was written before.
     #[inline]
     pub(super) fn patch(&mut self, position: usize, byte: u8) {
         self.out[position] = byte;
     }
 
-    /// Writes the first `len` bytes of a block. Room for the whole block must
-    /// have been reserved.
+    /// Lets `write` write up to `bytes`: with the position and the bounds in
+    /// registers, and one check for all of it.
     #[inline]
-    pub(super) fn key(&mut self, block: &[u8; KEY_BLOCK], len: usize) {
-        self.out[self.at..self.at + KEY_BLOCK].copy_from_slice(block);
-        self.at += len;
-    }
-
-    /// Writes `text[start..start + len]`, at most eight bytes, of a text that
-    /// has eight there. Room for as many must have been reserved.
-    #[inline]
-    pub(super) fn block(&mut self, text: &[u8], start: usize, len: usize) {
-        self.out[self.at..self.at + 8].copy_from_slice(&text[start..start + 8]);
-        self.at += len;
+    pub(super) fn within<T>(&mut self, bytes: usize, write: impl FnOnce(&mut Room) -> T) -> T {
+        self.reserve(bytes);
+        let mut room = Room {
+            out: &mut self.out,
+            at: self.at,
+        };
+        let result = write(&mut room);
+        self.at = room.at;
+        result
     }
 
     /// Writes bytes, making room.
@@ -89,18 +80,6 @@ impl<'a> Cursor<'a> {
         self.reserve(bytes.len());
         self.out[self.at..self.at + bytes.len()].copy_from_slice(bytes);
         self.at += bytes.len();
-    }
-
-    /// Writes `text[start..start + len]` if nothing in it needs an escape;
-    /// says whether it did. Room for `len` and a block must have been reserved.
-    #[inline]
-    pub(super) fn clean(&mut self, text: &[u8], start: usize, len: usize) -> bool {
-        let to = &mut self.out[self.at..];
-        let clean = copy_clean(text, start, len, to);
-        if clean {
-            self.at += len;
-        }
-        clean
     }
 
     /// Lets `write` append to the buffer as a plain vector.
@@ -112,37 +91,56 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Copies `text[start..start + len]` to where there is room for a block more;
-/// says whether nothing in it needs an escape.
-///
-/// Neither inlined nor a method, so that the cursor's position stays in a
-/// register around the call.
-#[inline(never)]
-fn copy_clean(text: &[u8], start: usize, len: usize, to: &mut [u8]) -> bool {
-    if len < BLOCK {
-        copy_short(text, start, len, to)
-    } else {
-        copy_long(&text[start..start + len], &mut to[..len])
+/// Bytes that may be written over.
+pub(super) struct Room<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl Room<'_> {
+    /// Writes one byte.
+    #[inline]
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.out[self.at] = byte;
+        self.at += 1;
+    }
+
+    /// Writes the first `len` bytes of a block, over the room for all of it.
+    #[inline]
+    pub(super) fn block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        self.out[self.at..self.at + N].copy_from_slice(block);
+        self.at += len;
+    }
+
+    /// Writes bytes of any number.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.out[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    /// Writes `text[start..start + len]` if nothing in it needs an escape;
+    /// says whether it did. It takes room for `len` and a block.
+    #[inline]
+    pub(super) fn clean(&mut self, text: &[u8], start: usize, len: usize) -> bool {
+        let to = &mut self.out[self.at..];
+        let clean = match (text[start..].first_chunk(), to.first_chunk_mut()) {
+            (Some(from), Some(to)) if len <= BLOCK => {
+                *to = *from;
+                is_clean_up_to(from, len)
+            }
+            _ => copy_long(&text[start..start + len], &mut to[..len]),
+        };
+        self.at += if clean { len } else { 0 };
+        clean
     }
 }
 
-/// Copies less than a block, as a block if the text has as much; says whether
-/// nothing in the value needs an escape.
-#[inline]
-fn copy_short(text: &[u8], start: usize, len: usize, to: &mut [u8]) -> bool {
-    let Some(from) = text.get(start..).and_then(<[u8]>::first_chunk) else {
-        let value = &text[start..start + len];
-        to[..len].copy_from_slice(value);
-        return all_clean(value);
-    };
-    to[..BLOCK].copy_from_slice(from);
-    is_clean_up_to(from, len)
-}
-
-/// Copies a block or more; says whether nothing in it needs an escape. The last
-/// block begins in the one before it, so that none reaches behind the value.
-/// All is copied before it is judged: a branch less a block.
-#[inline]
+/// Copies a value; says whether nothing in it needs an escape. The last block
+/// begins in the one before it, so that none reaches behind the value. All is
+/// copied before it is judged: a branch less a block.
+///
+/// Not inlined, so that what is stays small.
+#[inline(never)]
 fn copy_long(from: &[u8], to: &mut [u8]) -> bool {
     let (from_blocks, _) = from.as_chunks::<BLOCK>();
     let (to_blocks, _) = to.as_chunks_mut::<BLOCK>();
@@ -151,11 +149,12 @@ fn copy_long(from: &[u8], to: &mut [u8]) -> bool {
         *to = *from;
         clean &= is_clean(from);
     }
-    let (Some(from), Some(to)) = (from.last_chunk(), to.last_chunk_mut::<BLOCK>()) else {
-        return false;
+    let (Some(last), Some(to_last)) = (from.last_chunk(), to.last_chunk_mut::<BLOCK>()) else {
+        to.copy_from_slice(from);
+        return all_clean(from);
     };
-    *to = *from;
-    clean & is_clean(from)
+    *to_last = *last;
+    clean & is_clean(last)
 }
 
 impl Drop for Cursor<'_> {
@@ -176,8 +175,7 @@ mod tests {
                 let text = "x".repeat(len) + tail;
                 let mut out = b"before".to_vec();
                 let mut cursor = Cursor::new(&mut out);
-                cursor.reserve(len + BLOCK);
-                assert!(cursor.clean(text.as_bytes(), 0, len));
+                assert!(cursor.within(len + BLOCK, |room| room.clean(text.as_bytes(), 0, len)));
                 drop(cursor);
                 assert_eq!(out, ["before", &text[..len]].concat().as_bytes());
 
@@ -185,8 +183,8 @@ mod tests {
                     continue;
                 }
                 let mut cursor = Cursor::new(&mut out);
-                cursor.reserve(len + 1 + BLOCK);
-                assert!(!cursor.clean(text.as_bytes(), 0, len + 1));
+                let clean = |room: &mut Room| room.clean(text.as_bytes(), 0, len + 1);
+                assert!(!cursor.within(len + 1 + BLOCK, clean));
                 assert_eq!(cursor.position(), 6 + len);
             }
         }
@@ -200,8 +198,8 @@ mod tests {
                 for end in [len, text.len()] {
                     let mut out = Vec::new();
                     let mut cursor = Cursor::new(&mut out);
-                    cursor.reserve(len + BLOCK);
-                    assert!(!cursor.clean(&text[..end], 0, len), "{at} of {len}");
+                    let clean = |room: &mut Room| room.clean(&text[..end], 0, len);
+                    assert!(!cursor.within(len + BLOCK, clean), "{at} of {len}");
                     assert_eq!(cursor.position(), 0);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cursor::{Cursor, KEY_BLOCK};
+use super::cursor::{Cursor, KEY_BLOCK, Room};
 use super::shape::Shapes;
 use crate::event::time::Layout;
 use crate::event::{Defs, Field, FieldDef};
@@ -58,29 +58,23 @@ impl Piece {
     }
 
     /// Writes it, making room.
-    #[expect(
-        clippy::inline_always,
-        reason = "measured: called once a field, from a loop that would spill its registers"
-    )]
-    #[inline(always)]
+    #[inline]
     pub(super) fn write(&self, cursor: &mut Cursor) {
-        cursor.reserve(self.room());
-        self.write_reserved(cursor);
+        cursor.within(self.room(), |room| self.write_to(room));
     }
 
-    /// What must be reserved for it.
-    #[inline]
+    /// The room that it takes.
     pub(super) fn room(&self) -> usize {
         self.len.max(KEY_BLOCK)
     }
 
-    /// Writes it. Its [`Piece::room`] must have been reserved.
+    /// Writes it over [`Piece::room`].
     #[inline]
-    pub(super) fn write_reserved(&self, cursor: &mut Cursor) {
+    pub(super) fn write_to(&self, room: &mut Room) {
         if self.len <= KEY_BLOCK {
-            cursor.key(&self.block, self.len);
+            room.block(&self.block, self.len);
         } else {
-            cursor.bytes(&self.long);
+            room.bytes(&self.long);
         }
     }
 }

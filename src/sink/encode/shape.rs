@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Room};
 use super::keys::{Key, Objects, Piece};
-use super::value::Values;
+use super::value::{Values, is_short_integer};
 use crate::event::time::Layout;
 use crate::event::{Field, FieldKind};
 
@@ -28,6 +28,8 @@ pub(super) struct Shapes {
 pub(super) struct Shape {
     tags: Box<[u32]>,
     steps: Box<[Step]>,
+    /// What a row takes at most beside its spans.
+    room: usize,
     /// What closes the last value and its object, but not the row's.
     close: Piece,
 }
@@ -37,9 +39,19 @@ pub(super) struct Shape {
 struct Step {
     /// From the end of the value before to the beginning of this one.
     piece: Piece,
-    /// Whether the quotes around it are in the pieces.
-    quoted: bool,
+    value: Value,
     layout: Option<Arc<Layout>>,
+}
+
+/// How a value is mostly written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// As its span, if nothing in it needs an escape: the quotes around it are
+    /// in the pieces.
+    Text,
+    /// As its span, if that is short.
+    Number,
+    Other,
 }
 
 impl Shapes {
@@ -83,8 +95,8 @@ impl Shapes {
 impl Shape {
     #[inline]
     fn is_of(&self, fields: &[Field]) -> bool {
-        let tags = self.tags.iter().zip(fields);
-        self.tags.len() == fields.len() && tags.fold(0, |d, (tag, f)| d | (tag ^ f.tag())) == 0
+        let mut tags = self.tags.iter().zip(fields);
+        self.tags.len() == fields.len() && tags.all(|(tag, field)| *tag == field.tag())
     }
 
     /// `None` if it has keys of its own, or fields of one object do not stand
@@ -97,13 +109,13 @@ impl Shape {
         let mut open = false;
         for field in fields {
             let key = keys.get(field.def() as usize)?;
-            let quoted = matches!(field.kind(), FieldKind::Text);
-            if matches!(
-                field.kind(),
-                FieldKind::Key | FieldKind::EscapedKey | FieldKind::Object
-            ) {
-                return None;
-            }
+            let value = match field.kind() {
+                FieldKind::Text => Value::Text,
+                FieldKind::Number => Value::Number,
+                FieldKind::Key | FieldKind::EscapedKey | FieldKind::Object => return None,
+                _ => Value::Other,
+            };
+            let quoted = value == Value::Text;
             let start = cursor.position();
             if open {
                 cursor.bytes(b"\"");
@@ -113,7 +125,7 @@ impl Shape {
                 cursor.bytes(b"\"");
             }
             open = quoted;
-            steps.push((start, quoted, key.layout.clone()));
+            steps.push((start, value, key.layout.clone()));
         }
         let end = cursor.position();
         if open {
@@ -130,15 +142,16 @@ impl Shape {
             .map(|(step, end)| between[step.0..end].to_vec())
             .collect();
         let steps = steps.into_iter().zip(pieces);
+        let steps = steps.map(|((_, value, layout), piece)| Step {
+            piece: Piece::new(piece),
+            value,
+            layout,
+        });
+        let steps: Box<[Step]> = steps.collect();
         Some(Shape {
             tags: fields.iter().map(|f| f.tag()).collect(),
-            steps: steps
-                .map(|((_, quoted, layout), piece)| Step {
-                    piece: Piece::new(piece),
-                    quoted,
-                    layout,
-                })
-                .collect(),
+            room: steps.iter().map(|s| s.piece.room() + Values::ROOM).sum(),
+            steps,
             close: Piece::new(between[end..].to_vec()),
         })
     }
@@ -151,15 +164,37 @@ impl Shape {
         fields: &[Field],
         values: &mut Values,
     ) {
-        for (step, &field) in self.steps.iter().zip(fields) {
-            cursor.reserve(step.piece.room() + field.len as usize + Values::ROOM);
-            step.piece.write_reserved(cursor);
-            if step.quoted {
-                values.inside(cursor, text, field);
-            } else {
-                values.write(cursor, text, field, step.layout.as_ref());
+        let spans: usize = fields.iter().map(|field| field.len as usize).sum();
+        let mut rest = self.steps.iter().zip(fields);
+        while let Some((step, &field)) = cursor.within(self.room + spans, |room| {
+            rest.find(|(step, field)| !step.write_plain(room, text, **field))
+        }) {
+            match step.value {
+                Value::Text => values.write_unclean(cursor, field.bytes(text)),
+                _ => values.write_other(cursor, text, field, step.layout.as_ref()),
             }
         }
         self.close.write(cursor);
+    }
+}
+
+impl Step {
+    /// Writes a field that is as most are; else only what stands before its
+    /// value, and false.
+    #[inline]
+    fn write_plain(&self, room: &mut Room, text: &[u8], field: Field) -> bool {
+        self.piece.write_to(room);
+        let (start, len) = (field.start as usize, field.len as usize);
+        match self.value {
+            Value::Text => room.clean(text, start, len),
+            Value::Number => match text[start..].first_chunk() {
+                Some(word) if is_short_integer(*word, len) => {
+                    room.block(word, len);
+                    true
+                }
+                _ => false,
+            },
+            Value::Other => false,
+        }
     }
 }

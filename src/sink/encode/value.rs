@@ -31,11 +31,7 @@ impl Values {
     }
 
     /// Writes a field's value.
-    #[expect(
-        clippy::inline_always,
-        reason = "measured: called once a field, from a loop that would spill its registers"
-    )]
-    #[inline(always)]
+    #[inline]
     pub(super) fn write(
         &mut self,
         cursor: &mut Cursor,
@@ -44,53 +40,29 @@ impl Values {
         layout: Option<&Arc<Layout>>,
     ) {
         let (start, len) = (field.start as usize, field.len as usize);
-        cursor.reserve(len + Self::ROOM);
-        match field.kind() {
-            FieldKind::Text => self.text(cursor, text, start, len),
-            FieldKind::Number if is_short_integer(text, start, len) => {
-                cursor.block(text, start, len);
-            }
-            _ => self.write_other(cursor, text, field, layout),
+        if field.kind() != FieldKind::Text {
+            self.write_other(cursor, text, field, layout);
+            return;
         }
+        let clean = cursor.within(len + Self::ROOM, |room| {
+            room.byte(b'"');
+            room.clean(text, start, len)
+        });
+        if !clean {
+            self.write_unclean(cursor, &text[start..start + len]);
+        }
+        cursor.bytes(b"\"");
     }
 
-    #[expect(clippy::inline_always, reason = "measured: part of `write`")]
-    #[inline(always)]
-    fn text(&mut self, cursor: &mut Cursor, text: &[u8], start: usize, len: usize) {
-        cursor.byte(b'"');
-        if cursor.clean(text, start, len) {
-            cursor.byte(b'"');
-        } else {
-            self.unclean_text(cursor, &text[start..start + len]);
-        }
-    }
-
-    /// Writes the inside of text whose quotes are written elsewhere. Room for it
-    /// and [`Values::ROOM`] must have been reserved.
-    #[inline]
-    pub(super) fn inside(&mut self, cursor: &mut Cursor, text: &[u8], field: Field) {
-        if !cursor.clean(text, field.start as usize, field.len as usize) {
-            self.unclean_inside(cursor, field.bytes(text));
-        }
-    }
-
-    /// Kept out of the way of what is inlined.
+    /// Writes text that needs escapes, without quotes.
     #[inline(never)]
-    fn unclean_inside(&mut self, cursor: &mut Cursor, value: &[u8]) {
+    pub(super) fn write_unclean(&mut self, cursor: &mut Cursor, value: &[u8]) {
         cursor.append(|out| self.replaced += u64::from(escape_json(value, out)));
     }
 
-    /// Kept out of the way of what is inlined.
+    /// Writes a value that is not [`FieldKind::Text`].
     #[inline(never)]
-    fn unclean_text(&mut self, cursor: &mut Cursor, value: &[u8]) {
-        cursor.append(|out| {
-            self.replaced += u64::from(escape_json(value, out));
-            out.push(b'"');
-        });
-    }
-
-    #[inline(never)]
-    fn write_other(
+    pub(super) fn write_other(
         &mut self,
         cursor: &mut Cursor,
         text: &[u8],
@@ -206,21 +178,17 @@ pub(super) fn is_literal(bytes: &[u8]) -> bool {
     matches!(bytes, b"true" | b"false" | b"null")
 }
 
-/// Whether `text[start..start + len]` is a whole number of JSON, of up to eight
-/// digits and not so near the end that no word can be read over it: what most
-/// numbers are. Others may be numbers, too.
+/// Whether the first `len` bytes of a word are a whole number of JSON: what most
+/// numbers are, up to eight digits. Others may be numbers, too.
 #[inline]
-fn is_short_integer(text: &[u8], start: usize, len: usize) -> bool {
+pub(super) fn is_short_integer(word: [u8; 8], len: usize) -> bool {
     const ONES: u64 = u64::MAX / 255;
-    let Some(word) = text.get(start..).and_then(<[u8]>::first_chunk::<8>) else {
-        return false;
-    };
     if !(1..=8).contains(&len) || (word[0] == b'0' && len > 1) {
         return false;
     }
     // Digits become 0 to 9, all others more: adding 0x76 takes these to 0x80 or
     // over it, with a carry only if they were there before.
-    let values = u64::from_le_bytes(*word) ^ (ONES * b'0' as u64);
+    let values = u64::from_le_bytes(word) ^ (ONES * b'0' as u64);
     let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
     others.trailing_zeros() as usize / 8 >= len
 }
@@ -273,10 +241,11 @@ mod tests {
             after in proptest::collection::vec(any::<u8>(), 0..10),
         ) {
             let text = [&vec![b'x'; before], value.as_bytes(), &after].concat();
-            let fits = value.len() <= 8 && before + 8 <= text.len();
+            let fits = value.len() <= 8;
             let digits = value.bytes().all(|b| b.is_ascii_digit());
-            let found = is_short_integer(&text, before, value.len());
-            prop_assert_eq!(found, fits && digits && is_number(value.as_bytes()));
+            let word = text[before..].first_chunk();
+            let found = word.is_some_and(|word| is_short_integer(*word, value.len()));
+            prop_assert_eq!(found, word.is_some() && fits && digits && is_number(value.as_bytes()));
         }
 
         #[test]
