@@ -170,7 +170,10 @@ impl<F: Feed> Delivery<F> {
             permit = self.limit.acquire() => permit,
             () = self.passed() => return Err(Ended::CutOff),
         };
-        self.status.put(slot, std::mem::take(&mut work.held));
+        if let Err(held) = self.status.put(slot, std::mem::take(&mut work.held)) {
+            work.held = held;
+            return Err(Ended::CutOff);
+        }
         let attempt = tokio::select! {
             biased;
             attempt = guarded(sink.write(&work.load)) => Ok(attempt),

@@ -16,13 +16,21 @@ const DOWN_FAILURES: u32 = 5;
 /// What others may see of a driver, and ask of it.
 #[derive(Default)]
 pub struct Status {
-    /// By slot: what is held for a load that is in a sink's hands.
-    in_flight: Mutex<Vec<Option<Vec<Held>>>>,
+    in_flight: Mutex<InFlight>,
     failing: Mutex<Option<String>>,
     delivered_loads: AtomicU64,
     /// Attempts that may run at once; 0 before the driver runs.
     concurrency: AtomicUsize,
     failures_in_a_row: watch::Sender<u32>,
+}
+
+/// What is in a sink's hands.
+#[derive(Default)]
+struct InFlight {
+    /// By slot: what is held for a load.
+    held: Vec<Option<Vec<Held>>>,
+    /// Whether nothing may be put there any more.
+    is_written_off: bool,
 }
 
 impl Status {
@@ -75,22 +83,34 @@ impl Status {
         let _ = failures.wait_for(|&f| (f >= DOWN_FAILURES) == down).await;
     }
 
-    pub(super) fn put(&self, slot: usize, held: Vec<Held>) {
-        let mut slots = lock(&self.in_flight);
-        if slots.len() <= slot {
-            slots.resize_with(slot + 1, || None);
+    /// Where it is found while a sink has the load; given back if the sink is not
+    /// to have it, since it was written off.
+    pub(super) fn put(&self, slot: usize, held: Vec<Held>) -> Result<(), Vec<Held>> {
+        let mut in_flight = lock(&self.in_flight);
+        if in_flight.is_written_off {
+            return Err(held);
         }
-        slots[slot] = Some(held);
+        if in_flight.held.len() <= slot {
+            in_flight.held.resize_with(slot + 1, || None);
+        }
+        in_flight.held[slot] = Some(held);
+        Ok(())
     }
 
     /// What was put; `None` if it was written off meanwhile.
     pub(super) fn take(&self, slot: usize) -> Option<Vec<Held>> {
-        lock(&self.in_flight).get_mut(slot).and_then(Option::take)
+        let mut in_flight = lock(&self.in_flight);
+        in_flight.held.get_mut(slot).and_then(Option::take)
     }
 
-    /// Settles what a sink that never returned still had in its hands.
+    /// Settles what a sink that never returned still had in its hands. It gets
+    /// nothing more: another of its name may write by now.
     pub fn write_off(&self, ledger: &Ledger, sink: usize) {
-        let slots: Vec<_> = lock(&self.in_flight).drain(..).flatten().collect();
+        let slots: Vec<_> = {
+            let mut in_flight = lock(&self.in_flight);
+            in_flight.is_written_off = true;
+            in_flight.held.drain(..).flatten().collect()
+        };
         for held in slots.into_iter().flatten() {
             held.give_up(ledger, sink, Outcome::Shutdown);
         }

@@ -104,3 +104,21 @@ async fn the_pieces_of_a_halved_load_go_back_in_order() {
     let seen = handed_over(Concurrency::One, &bench, 6, 60, script).await;
     assert_eq!(seen.concat(), "abcdefgh");
 }
+
+/// Another sink of its name writes by then.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_was_written_off_gets_nothing_more() {
+    for concurrency in BOTH {
+        let bench = Bench::default();
+        let driver = bench.start(concurrency, |texts| panic!("it gets {texts:?}"));
+        bench.status.write_off(&bench.ledger, 0);
+        bench.send("a\nb\n", true).await;
+        bench.send("c\n", false).await;
+        bench.feed.close();
+        assert_eq!(driver.await.unwrap(), Ended::CutOff, "{concurrency:?}");
+        let end = bench.ledger.snapshot();
+        assert_eq!(end.violations_at_end(), [""; 0]);
+        assert_eq!(end.sinks[0].delivered, 0);
+        assert_eq!(bench.heard.0.lock().unwrap().returned, 2);
+    }
+}
