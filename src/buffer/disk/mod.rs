@@ -135,7 +135,8 @@ use crate::seam::Random;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The most bytes that its files may take together; an append that would
-    /// pass it is refused as [`LogError::Full`].
+    /// pass it is refused as [`LogError::Full`]. What a failed sync was for is
+    /// written again beyond it.
     pub bytes_max: u64,
     /// Bytes at which a segment is closed and the next one begun; `None`: an
     /// eighth of `bytes_max`, 64 MiB at most.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::buffer::disk::state::MARKS_BYTES;
 use crate::buffer::disk::{
     Backlog, Compression, Entry, Log, LogError, Options, Read, Reader, Record,
 };
@@ -120,6 +121,8 @@ pub(super) struct Model {
     /// know that what it reads is not on disk, and it can be lost later. It was
     /// not acked.
     doubtful: bool,
+    /// Bytes that the process found: the one before may have passed the cap.
+    found: u64,
 }
 
 type Checked = Result<(), String>;
@@ -152,6 +155,7 @@ impl Model {
             held: Vec::new(),
             stopping: false,
             doubtful: false,
+            found: 0,
         };
         model.open()?;
         Ok(model)
@@ -170,6 +174,7 @@ impl Model {
         self.stopping = false;
         self.numbers.clear();
         self.held.clear();
+        self.found = self.bytes();
         let (log, backlog) = open(&self.disk, self.options.clone())?;
         let mut reader = log.reader().map_err(|e| e.to_string())?;
         self.first = log.last() + 1;
@@ -345,18 +350,26 @@ impl Model {
         }
     }
 
-    fn within_cap(&self) -> Checked {
-        let paths = self.disk.paths();
-        let sizes = paths.into_iter().filter_map(|path| self.disk.read(path));
+    /// Bytes on disk, of the marks as many as there can be.
+    fn bytes(&self) -> u64 {
+        let paths = self.disk.paths().into_iter();
+        let segments = paths.filter(|path| !path.ends_with("marks"));
+        let sizes = segments.filter_map(|path| self.disk.read(path));
         let bytes: usize = sizes.map(|content| content.len()).sum();
-        // Records are written again after a failure whatever the cap says.
+        bytes as u64 + MARKS_BYTES
+    }
+
+    fn within_cap(&self) -> Checked {
+        let bytes = self.bytes();
+        // Records are written again after a failure whatever the cap says. What a
+        // process finds beyond it is there until it is settled.
+        let cap = self.options.bytes_max.max(self.found);
         let failures = self.log.as_ref().map_or(0, |(log, _)| {
             log.stats().failed_syncs + log.stats().failed_writes
         });
-        ensure(
-            bytes as u64 <= self.options.bytes_max || failures > 0,
-            || format!("{bytes} bytes on disk"),
-        )
+        ensure(bytes <= cap || failures > 0, || {
+            format!("{bytes} bytes on disk, not {cap} at most")
+        })
     }
 
     /// After all faults the log must work, and come to rest.
