@@ -177,8 +177,7 @@ impl Log {
         if !self.broken {
             return Ok(());
         }
-        if self.unsynced.is_empty() {
-            self.abandon(None);
+        if self.let_go() {
             return Ok(());
         }
         let (mut active, mut segment) = self.create(self.synced.place)?;
@@ -195,6 +194,27 @@ impl Log {
         segment.file_bytes = active.offset;
         self.abandon(Some((active, segment)));
         Ok(())
+    }
+
+    /// Leaves a segment that failed if nothing of it needs to be written again: all
+    /// may have been delivered meanwhile. A full disk could not take it, and would
+    /// never have its space back.
+    fn let_go(&mut self) -> bool {
+        if !self.broken {
+            return false;
+        }
+        let next = {
+            let state = self.shared.lock();
+            let all = state.settled.upto >= state.next;
+            all.then_some(state.next)
+        };
+        if next.is_none() && !self.unsynced.is_empty() {
+            return false;
+        }
+        self.abandon(None);
+        self.unsynced.clear();
+        self.synced.place = next.unwrap_or(self.synced.place);
+        true
     }
 
     fn abandon(&mut self, next: Option<(Active, Segment)>) {
@@ -230,6 +250,7 @@ impl Log {
     /// the last call that succeeded. On a full file system it fails and may have
     /// removed segments all the same.
     pub fn maintain(&mut self) -> Result<u64, LogError> {
+        self.let_go();
         let mut careful = None;
         let mark = match self.keep() {
             Ok(()) => self.kept.clone(),

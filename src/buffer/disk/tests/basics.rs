@@ -158,6 +158,41 @@ fn what_a_process_left_that_cannot_be_synced_is_written_again() {
     assert_eq!(log.stats().corrupt_records, 0);
 }
 
+/// Its source heard of it before it was synced, as `fsync: interval` has it.
+#[test]
+fn what_needs_no_writing_again_holds_no_space_on_a_full_disk() {
+    let disk = FaultyDisk::default();
+    let start = || open(&disk, options(1 << 20, 1 << 16)).unwrap();
+    let (mut log, _) = start();
+    append(&mut log, &batch(0, 1, 500)).unwrap();
+    log.sync().unwrap();
+    let entries = [1, 2].map(|key| append(&mut log, &batch(key, 1, 4000)).unwrap());
+    disk.fail_syncs(1);
+    log.sync().unwrap_err();
+    disk.set_room(Some(2000));
+    assert!(log.sync().unwrap_err().is_space());
+    let settlement = log.settlement();
+    settlement.settle(Entry { seq: 1, events: 1 });
+    settlement.settle(entries[0]);
+    assert_eq!(log.stats().segments, 1, "one is open");
+    settlement.settle(entries[1]);
+    // For a mark, which takes the place of another on most disks.
+    disk.set_room(Some(4096));
+    let freed = log.maintain().unwrap();
+    assert!(freed > 8000, "{freed}");
+    assert_eq!((log.stats().segments, log.durable()), (0, 3));
+    disk.set_room(None);
+    let entry = append(&mut log, &batch(3, 1, 500)).unwrap();
+    assert_eq!((entry.seq, log.sync().unwrap()), (4, 4));
+    drop(log);
+    disk.crash();
+    let (log, backlog) = start();
+    assert_eq!((backlog.records, backlog.events), (1, 1));
+    let mut reader = log.reader().unwrap();
+    assert!(matches!(reader.read().unwrap(), Read::Record(r) if r.entry.seq == 4));
+    assert!(matches!(reader.read().unwrap(), Read::End));
+}
+
 #[test]
 fn others_append_while_a_sync_runs() {
     let disk = FaultyDisk::default();
