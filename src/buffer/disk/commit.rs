@@ -289,7 +289,7 @@ impl Log {
     }
 
     /// Makes a mark of what is synced and settled durable.
-    fn keep(&mut self) -> Result<(), LogError> {
+    pub(super) fn keep(&mut self) -> Result<(), LogError> {
         let mark = self.mark();
         if mark == self.kept {
             return Ok(());

@@ -220,9 +220,20 @@ pub(super) struct RecordHeader {
     pub(super) body_bytes: u32,
     pub(super) body_sum: u32,
     pub(super) coding: u8,
+    /// How many of the records right before it were not known as durable when it
+    /// was written, and one; 0: that is not told.
+    pub(super) unsynced: u32,
 }
 
 impl RecordHeader {
+    /// All records before this one were durable when it was written.
+    pub(super) fn durable(&self) -> u64 {
+        match self.unsynced {
+            0 => 0,
+            unsynced => (self.place.seq + 1).saturating_sub(unsynced.into()),
+        }
+    }
+
     pub(super) fn encode(&self, salt: u32, into: &mut [u8]) {
         let mut writer = Writer(into, 8);
         writer.put(&self.place.seq.to_le_bytes());
@@ -235,7 +246,8 @@ impl RecordHeader {
         ] {
             writer.put(&number.to_le_bytes());
         }
-        writer.put(&[self.coding, 0, 0, 0, 0, 0, 0, 0]);
+        writer.put(&[self.coding, 0, 0, 0]);
+        writer.put(&self.unsynced.to_le_bytes());
         into[..4].copy_from_slice(&RECORD_MAGIC);
         let sum = crc32c::crc32c_append(salt, &into[8..RECORD_HEADER_BYTES]);
         into[4..8].copy_from_slice(&sum.to_le_bytes());
@@ -256,7 +268,8 @@ impl RecordHeader {
             stored_bytes: fields.u32()?,
             body_bytes: fields.u32()?,
             body_sum: fields.u32()?,
-            coding: fields.array::<1>()?[0],
+            coding: fields.array::<4>()?[0],
+            unsynced: fields.u32()?,
         };
         Some(header)
     }
@@ -334,11 +347,13 @@ mod tests {
             body_bytes: 6,
             body_sum: 7,
             coding: 1,
+            unsynced: 3,
         };
         let mut bytes = [0; RECORD_HEADER_BYTES];
         header.encode(11, &mut bytes);
         assert_eq!(RecordHeader::decode(11, &bytes), Some(header));
         assert_eq!(RecordHeader::decode(12, &bytes), None);
+        assert_eq!(header.durable(), 7);
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 bytes[at] ^= 1 << bit;

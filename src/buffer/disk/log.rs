@@ -166,6 +166,7 @@ impl Log {
             body_bytes: body_bytes as u32,
             body_sum: crc32c::crc32c_append(self.salt, stored),
             coding,
+            unsynced: u32::try_from(place.seq + 1 - self.synced.place.seq).unwrap_or(0),
         };
         header.encode(self.salt, &mut into[start..]);
     }

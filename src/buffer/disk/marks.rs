@@ -88,6 +88,8 @@ impl Mark {
 #[derive(Debug, Default)]
 pub(super) struct Marked {
     pub(super) mark: Option<Mark>,
+    /// The newest that was synced, without its number.
+    pub(super) durable: Option<Mark>,
     /// The slot of the newest mark that was synced.
     good: usize,
     /// Slots that were not written whole, or spoilt since.
@@ -124,7 +126,7 @@ pub(super) fn read(root: &dyn DiskRoot, directory: &Path) -> Result<Marked, Open
         }
     }
     let mut marked = Marked::default();
-    let mut durable = None;
+    let mut newest_durable = None;
     let (mut ours, mut foreign) = (0, 0);
     for (slot, block) in bytes.chunks_exact(SLOT_BYTES).enumerate() {
         match unseal(block, MAGIC) {
@@ -135,8 +137,12 @@ pub(super) fn read(root: &dyn DiskRoot, directory: &Path) -> Result<Marked, Open
                     continue;
                 };
                 ours += 1;
-                if slot < DURABLE_SLOTS && durable.is_none_or(|g| g < mark.generation) {
-                    (durable, marked.good) = (Some(mark.generation), slot);
+                if slot < DURABLE_SLOTS && newest_durable.is_none_or(|g| g < mark.generation) {
+                    (newest_durable, marked.good) = (Some(mark.generation), slot);
+                    marked.durable = Some(Mark {
+                        generation: 0,
+                        ..mark.clone()
+                    });
                 }
                 let newest = marked.mark.as_ref().map_or(0, |m| m.generation);
                 if mark.generation > newest {
@@ -209,18 +215,31 @@ impl Marks {
         Ok(())
     }
 
+    /// Makes durable what an earlier process left: it may have ended before it did.
+    pub(super) fn secure(&mut self, root: &dyn DiskRoot) -> io::Result<()> {
+        if self.written {
+            self.file(root)?.sync_data()?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, root: &dyn DiskRoot) -> io::Result<&mut Box<dyn DiskFile>> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let file = root.open_in_place(&self.path)?;
+                root.sync_names(&self.path)?;
+                file
+            }
+        };
+        Ok(self.file.insert(file))
+    }
+
     fn put(&mut self, root: &dyn DiskRoot, slot: usize, mut mark: Mark) -> io::Result<()> {
         self.generation += 1;
         mark.generation = self.generation;
         let block = mark.encode();
-        if self.file.is_none() {
-            let file = root.open_in_place(&self.path)?;
-            root.sync_names(&self.path)?;
-            self.file = Some(file);
-        }
-        let Some(file) = &mut self.file else {
-            return Ok(());
-        };
+        let file = self.file(root)?;
         let (mut at, offset) = (0, (slot * SLOT_BYTES) as u64);
         while at < block.len() {
             match file.write_at(offset + at as u64, &block[at..]) {

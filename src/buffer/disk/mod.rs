@@ -60,6 +60,7 @@
 //! | 32 | 4 | bytes of the body |
 //! | 36 | 4 | checksum of the body as stored |
 //! | 40 | 1 | 0: as it is, 1: zstd |
+//! | 44 | 4 | 1 + how many of the records before it were not known as synced then; 0: not told |
 //!
 //! **Body**, the rows of one batch:
 //!
@@ -95,6 +96,9 @@
 //! What is bad below the watermark is corrupt, what is bad above it is torn.
 //! Either is passed over to the next header whose checksum is right. Whole
 //! records above the watermark count: after a loss of power it can be behind.
+//! They do not prove that what is bad before them was synced, since a disk may
+//! write later blocks first; but their headers say what was: that is corrupt too.
+//! A start makes a mark of what it finds durable.
 //! A segment is removed when all of it is settled and a synced mark says so.
 //!
 //! Magic, version and the checksum of headers and slots stay where they are in

@@ -26,6 +26,8 @@ pub(super) struct Tail {
     pub(super) torn: Vec<(Place, Place)>,
     /// Bytes of them and of what follows the last record.
     pub(super) torn_bytes: u64,
+    /// All records before this one were synced, by what later ones say.
+    pub(super) durable: u64,
     /// Up to where it is known as synced, and whether there are records beyond.
     synced: Reached,
     unsynced: bool,
@@ -62,6 +64,7 @@ impl Log {
         let torn = next > tail.reached.place || !tail.torn.is_empty();
         tail.reached.place = next;
         let marks = Marks::new(directory, &survey.marked);
+        let is_empty = survey.segments.is_empty() && survey.marked.mark.is_none();
         let damaged = survey.damaged.len() + survey.unreadable.len();
         let counted = Stats {
             damaged_headers: (damaged + survey.marked.damaged.len()) as u64,
@@ -103,7 +106,25 @@ impl Log {
         if let Some(left) = left {
             log.take_over(left, tail.synced);
         }
+        if !is_empty {
+            log.secure(survey.marked.durable.unwrap_or_default());
+        }
         Ok((log, backlog))
+    }
+
+    /// Makes a mark of what was found, `durable` being the newest that is not a
+    /// mere note: a loss of power takes notes back, and then nobody could tell what
+    /// rotted from what was torn. A disk that fails is no reason not to begin; it
+    /// is tried again with the next mark.
+    fn secure(&mut self, durable: Mark) {
+        if self.marks.secure(&*self.root).is_err() {
+            self.shared.lock().counted.failed_writes += 1;
+            return;
+        }
+        self.kept = durable;
+        if self.keep().is_ok() {
+            self.torn = false;
+        }
     }
 
     /// Goes on as if this process had written them.
@@ -240,7 +261,7 @@ fn walk(
     };
     tail.reached = from;
     let mut at = from.offset;
-    let mut held = 0;
+    let (mut held, mut gaps) = (0, Vec::new());
     loop {
         let header = match scan.step(window, at)? {
             Step::End => break,
@@ -262,12 +283,22 @@ fn walk(
             records.extend_from_slice(record);
         }
         if header.place > expected {
-            tail.torn.push((expected, header.place));
+            gaps.push((expected, header.place, start - tail.reached.offset));
         }
+        tail.durable = tail.durable.max(header.durable());
         held += header.bytes();
         tail.reached.place = header.place.after(header.events);
         tail.reached.offset = at;
     }
+    // The others are for readers to find and to count.
+    let (torn, corrupt): (Vec<_>, Vec<_>) = gaps
+        .into_iter()
+        .partition(|(first, ..)| first.seq >= tail.durable);
+    held += corrupt.iter().map(|(.., bytes)| bytes).sum::<u64>();
+    tail.torn = torn
+        .into_iter()
+        .map(|(first, end, _)| (first, end))
+        .collect();
     tail.torn_bytes = (last.file_bytes - from.offset.min(last.file_bytes)) - held;
     Ok(())
 }

@@ -78,7 +78,12 @@ pub fn verify(
     let mut walk = Walk {
         root: &*root,
         directory,
-        synced: survey.marked.mark.as_ref().map(|m| m.synced),
+        durable: survey
+            .marked
+            .mark
+            .as_ref()
+            .map_or(0, |m| m.synced.seq)
+            .max(tail.durable),
         settled: settled(&survey, tail.reached.place),
         decoder: Decoder::default(),
         each,
@@ -131,7 +136,8 @@ fn headers(survey: &Survey, directory: &Path, each: &mut dyn FnMut(Found<'_>) ->
 struct Walk<'a> {
     root: &'a dyn DiskRoot,
     directory: &'a Path,
-    synced: Option<Place>,
+    /// Records before this one were synced.
+    durable: u64,
     settled: Settled,
     decoder: Decoder,
     each: &'a mut dyn FnMut(Found<'_>) -> bool,
@@ -198,7 +204,7 @@ impl Walk<'_> {
             if let Some(from) = before {
                 let damage = damage(
                     &mut self.settled,
-                    self.synced,
+                    self.durable,
                     (&path, from, start),
                     (at, header.place),
                 );
@@ -217,7 +223,7 @@ impl Walk<'_> {
             let places = (at, segment.end);
             let damage = damage(
                 &mut self.settled,
-                self.synced,
+                self.durable,
                 (&path, from, offset),
                 places,
             );
@@ -230,12 +236,12 @@ impl Walk<'_> {
 /// What is bad between two bytes and two places.
 fn damage(
     settled: &mut Settled,
-    synced: Option<Place>,
+    durable: u64,
     (path, from, to): (&Path, u64, u64),
     (first, end): (Place, Place),
 ) -> Damage {
     let lost = settled.lose(first, end);
-    let was_synced = synced.is_some_and(|synced| first < synced);
+    let was_synced = first.seq < durable;
     Damage {
         path: path.to_path_buf(),
         offset: from,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::fixture::{DIRECTORY, STATE, append, batch, open, options};
-use crate::buffer::disk::{Damage, Found, Lost, Read, verify};
+use crate::buffer::disk::{Damage, Found, Log, Lost, Read, verify};
 use crate::seam::FaultyDisk;
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -163,6 +163,77 @@ fn a_flipped_bit_is_noticed_and_costs_one_record_at_most() {
     if let Err(error) = bytes(1) {
         panic!("{error}");
     }
+}
+
+/// A process is killed, a bit rots, another one starts, and power is lost: a note
+/// of what was synced would be lost with it.
+pub(super) fn after_a_loss_of_power() -> Result<(), String> {
+    let disk = FaultyDisk::default();
+    let start = || open(&disk, options(48 << 10, 16 << 10)).unwrap();
+    let (mut log, _) = start();
+    for key in 0..3 {
+        append(&mut log, &batch(key, 2, 90)).unwrap();
+    }
+    log.sync().unwrap();
+    drop(log);
+    rot(&disk, 2);
+    drop(start());
+    disk.crash();
+    let (log, _) = start();
+    match lost(&log) {
+        (1, 2) => Ok(()),
+        other => Err(format!("{other:?} are counted as lost")),
+    }
+}
+
+#[test]
+fn what_a_start_found_durable_is_known_after_a_loss_of_power() {
+    after_a_loss_of_power().unwrap();
+}
+
+/// No mark tells of it, the records behind it do.
+#[test]
+fn what_was_durable_when_later_records_were_written_is_no_torn_end() {
+    for (syncs, expected) in [(3, (1, 2)), (1, (0, 0))] {
+        let disk = FaultyDisk::default();
+        let start = || open(&disk, options(48 << 10, 16 << 10)).unwrap();
+        let (mut log, _) = start();
+        for key in 0..3 {
+            append(&mut log, &batch(key, 2, 90)).unwrap();
+            if key < syncs {
+                log.sync().unwrap();
+            }
+        }
+        drop(log);
+        // As the disk has it: blocks that nobody synced come to it too.
+        rot(&disk, 1);
+        disk.crash();
+        let (log, backlog) = start();
+        assert_eq!(lost(&log), expected, "{syncs} syncs");
+        assert_eq!(backlog.torn_bytes > 0, expected == (0, 0));
+        assert_eq!(log.last(), 3);
+    }
+}
+
+/// Changes a bit of the text of a record in the first segment, and has that on
+/// the disk.
+fn rot(disk: &FaultyDisk, key: u64) {
+    let path = Path::new(STATE)
+        .join(DIRECTORY)
+        .join(format!("{:016x}.segment", 1));
+    let mut content = disk.read(&path).unwrap();
+    let text = batch(key, 2, 90).text().to_vec();
+    let at = content.windows(text.len()).position(|found| found == text);
+    content[at.unwrap() + 5] ^= 1;
+    disk.put(path, &content);
+}
+
+/// Records that a reader finds lost, and their events.
+fn lost(log: &Log) -> (u64, u64) {
+    let mut reader = log.reader().unwrap();
+    while !matches!(reader.read().unwrap(), Read::End) {}
+    let stats = log.stats();
+    (stats.corrupt_records, stats.corrupt_events)
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn is_found(mutant: Mutant) -> bool {
             || model::sequences(600, 0).is_err()
             // Damage is what is left, and a few places show it.
             || damage::bytes(5).is_err()
+            || damage::after_a_loss_of_power().is_err()
     };
     with_mutant(Some(mutant), found)
 }
