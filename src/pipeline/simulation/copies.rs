@@ -13,15 +13,15 @@ impl State {
         for item in items {
             let new = item.id.is_none_or(|id| self.far[place].ids.insert(id));
             for &number in &item.numbers {
-                let event = &mut self.events[number];
                 // A line of a file has its id for ever.
                 let merges = self.topology.sinks[item.owner].merges();
-                let is_line = self.topology.tails(event.source) && !merges;
+                let is_line = self.topology.tails(self.events[number].source) && !merges;
                 let sends = if is_line && self.is_disk_certain && !self.now.disk_harmed {
                     1
                 } else {
-                    event.sends
+                    self.sends(number)
                 };
+                let event = &mut self.events[number];
                 let Some(copy) = &mut event.copies[item.owner] else {
                     continue;
                 };
@@ -79,6 +79,13 @@ impl State {
         }
     }
 
+    /// Times that an event was sent, or that a tail may have read its line.
+    fn sends(&self, number: usize) -> u32 {
+        let event = &self.events[number];
+        let is_line = self.topology.tails(event.source);
+        event.sends + if is_line { self.rereads } else { 0 }
+    }
+
     /// A copy ends once each time that it is sent.
     fn check_ends(&mut self, number: usize, owner: usize) {
         let event = &self.events[number];
@@ -90,8 +97,7 @@ impl State {
         // Each way to a sink may have two records: its own and a dead letter's.
         let keeps = self.topology.keeps(owner);
         let times = if keeps { 1 + self.early_ends } else { 1 };
-        let is_line = self.topology.tails(event.source);
-        let sends = event.sends + if is_line { self.rereads } else { 0 };
+        let sends = self.sends(number);
         if ends.is_some_and(|ends| ends.all() > sends * times * times) {
             let what =
                 format!("event {number} was sent {sends} times and has ended more often: {ends:?}");

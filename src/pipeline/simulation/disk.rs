@@ -85,11 +85,16 @@ fn mend(disk: &FaultyDisk) {
 pub(super) fn bury(outside: &Outside, dice: &Dice, ending: Ending, (died, ended): (bool, Instant)) {
     let mut state = outside.lock();
     let is_early = died || state.now.stopped || state.now.closed || state.now.disk_harmed;
-    state.early_ends += u32::from(is_early);
+    // What ends because tails are told to may have records that nobody takes.
+    state.early_ends += u32::from(is_early || state.now.leaves_records);
     state.is_disk_certain &= !state.now.disk_harmed;
     let is_well = !state.now.disk_harmed && !state.disk.has_stopped();
     state.is_marked = is_well && (state.is_marked || !died);
+    if state.now.started && !state.now.disk_harmed {
+        state.rotten.clear();
+    }
     if died && ending == Ending::PowerLost {
+        state.write_back();
         state.hit(Fault::PowerLoss);
         (state.is_disk_certain, state.is_marked) = (false, false);
         state.excuse_unsynced(ended);
@@ -155,6 +160,18 @@ impl State {
         }
     }
 
+    /// What rots was on the disk for long, and what was noted about it is there too by
+    /// then: no system keeps it for itself for more than half a minute. A process
+    /// that opens the buffer need not rely on that.
+    fn write_back(&mut self) {
+        for place in std::mem::take(&mut self.rotten) {
+            let path = format!("/state/buffer/{}/marks", self.topology.sinks[place].name);
+            if let Some(marks) = self.disk.read(&path) {
+                self.disk.put(path, &marks);
+            }
+        }
+    }
+
     /// A bit of a buffer changes while nobody looks.
     fn rot(&mut self, dice: &Dice) {
         let sinks = self.topology.sinks.iter().enumerate();
@@ -182,6 +199,7 @@ impl State {
         content[at] ^= 1 << dice.below(8);
         self.disk.put(&path, &content);
         self.rots[place] += 1;
+        self.rotten.push(place);
         self.hit(Fault::Rot);
         self.note(|| format!("a bit of byte {at} of {} changes", path.display()));
     }

@@ -97,6 +97,11 @@ pub(super) fn live(
     }
     hand.clear();
     drop(runtime);
+    let waits = report.as_ref().is_some_and(|report| {
+        let mut sinks = report.snapshot.sinks.iter();
+        sinks.any(|sink| sink.queued_disk > 0)
+    });
+    outside.lock().now.leaves_records = waits;
     disk::bury(outside, dice, ending, (report.is_none(), ended));
     report.map(|report| {
         judge_failures(outside, &report);

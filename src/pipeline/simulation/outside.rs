@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) may_be_gone: bool,
     /// By sink: bits of its buffer that have changed.
     pub(super) rots: Vec<u64>,
+    /// Sinks of which that was since a process has opened their buffers well.
+    pub(super) rotten: Vec<usize>,
     /// By sink: events that were counted as corrupt in the lives before.
     pub(super) corrupt: Vec<u64>,
     pub(super) hits: Hits,
@@ -103,6 +105,8 @@ pub(super) struct Counts {
     pub(super) disk_harmed: bool,
     /// Whether a tail has taken another one's place: what had no name is gone then.
     pub(super) retailed: bool,
+    /// Whether records wait on disk for the next one.
+    pub(super) leaves_records: bool,
     /// Whether power was lost at its end.
     pub(super) unpowered: bool,
     /// Whether it came so far as to run.
@@ -131,6 +135,8 @@ pub(super) struct Event {
     /// Whether it stands before a position of its file that is kept: it is not read
     /// again.
     pub(super) frozen: bool,
+    /// Whether a loss of power cannot take that position back.
+    pub(super) firm: bool,
     /// By the sink that it is for.
     pub(super) copies: Vec<Option<Copy>>,
 }
@@ -214,6 +220,7 @@ impl Outside {
             is_doubtful: false,
             may_be_gone: false,
             rots: vec![0; topology.sinks.len()],
+            rotten: Vec::new(),
             corrupt: vec![0; topology.sinks.len()],
             hits: Hits::default(),
             wrong: Vec::new(),
@@ -329,6 +336,7 @@ impl State {
             acked_at: None,
             told_at: None,
             frozen: false,
+            firm: false,
             copies: copies.collect(),
         });
         number

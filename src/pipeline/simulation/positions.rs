@@ -26,6 +26,7 @@ struct Position {
 impl State {
     /// Looks at the positions that are left of a life that ended then.
     pub(super) fn judge_positions(&mut self, is_early: bool, ended: Instant) {
+        self.firm_up();
         let gone = self.machine.take_gone();
         if is_early {
             // Nobody will find them again.
@@ -41,6 +42,17 @@ impl State {
                 let is_quiet = self.is_quiet(source, ended);
                 self.judge_position(source, is_quiet);
             }
+        }
+    }
+
+    /// What one process writes down and the next one reads, that makes durable before
+    /// it does anything. If it did not come so far, and power is lost, the
+    /// positions are those before: what was delivered since comes again.
+    fn firm_up(&mut self) {
+        if self.now.started {
+            self.events.iter_mut().for_each(|e| e.firm |= e.frozen);
+        } else if self.now.unpowered {
+            self.events.iter_mut().for_each(|e| e.frozen &= e.firm);
         }
     }
 
@@ -79,6 +91,7 @@ impl State {
         // It may have been taken a moment before power was lost.
         let is_young = !event.frozen && self.now.unpowered;
         event.frozen = true;
+        event.firm |= self.now.unpowered;
         for (sink, copy) in event.copies.iter_mut().enumerate() {
             let Some(copy) = copy else { continue };
             copy.excused |= is_young && copy.ends.kept() == 0 && topology.keeps_loosely(sink);

@@ -88,7 +88,14 @@ enum Act {
 pub(super) async fn run(outside: Outside, source: usize, dice: Dice, events: u64) {
     outside.lock().program(source).left = events;
     loop {
-        sleep(dice.time(1, 6000)).await;
+        let lingers = outside.lock().program(source).moved.is_some();
+        let pause = if lingers && dice.chance(50) {
+            // Time for tflog to look at what has lost its name.
+            Duration::from_millis(dice.between(500, LINGER.as_millis() as u64))
+        } else {
+            dice.time(1, 6000)
+        };
+        sleep(pause).await;
         let act = {
             let mut state = outside.lock();
             if state.program(source).is_done() {
