@@ -30,6 +30,8 @@ pub(super) struct Recorder {
     batches: Mutex<Vec<Recorded>>,
     notices: Mutex<HashMap<Notice, u64>>,
     lines: watch::Sender<usize>,
+    /// Sends that were begun.
+    begun: watch::Sender<usize>,
     /// Sends that are still let through.
     gate: Semaphore,
     idle: AtomicBool,
@@ -51,6 +53,7 @@ impl Recorder {
             batches: Mutex::default(),
             notices: Mutex::default(),
             lines: watch::Sender::new(0),
+            begun: watch::Sender::new(0),
             gate: Semaphore::new(0),
             idle: AtomicBool::new(true),
             closed: AtomicBool::new(false),
@@ -82,6 +85,23 @@ impl Recorder {
     pub(super) async fn wait_lines(&self, lines: usize) {
         let mut seen = self.lines.subscribe();
         seen.wait_for(|&seen| seen >= lines)
+            .await
+            .expect("the recorder lives");
+    }
+
+    /// Waits until a line has arrived.
+    pub(super) async fn wait_line(&self, line: &str) {
+        let mut seen = self.lines.subscribe();
+        seen.wait_for(|_| self.events().iter().any(|event| event == line))
+            .await
+            .expect("the recorder lives");
+    }
+
+    /// Waits until so many sends have begun, let through or not.
+    pub(super) async fn wait_begun(&self, sends: usize) {
+        let mut begun = self.begun.subscribe();
+        begun
+            .wait_for(|&begun| begun >= sends)
             .await
             .expect("the recorder lives");
     }
@@ -143,6 +163,7 @@ impl Inlet for Recorder {
         batch: Batch,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + '_>> {
         Box::pin(async move {
+            self.begun.send_modify(|begun| *begun += 1);
             self.gate.acquire().await.expect("never closed").forget();
             if self.closed.load(Ordering::SeqCst) {
                 return Err(SourceError::Closed);

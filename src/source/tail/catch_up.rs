@@ -18,8 +18,8 @@ use flate2::read::MultiGzDecoder;
 use tokio::time::Instant;
 
 use super::about::About;
-use super::entry::{Entry, InOrder, Input};
-use super::identity::{Identity, PRINT_BYTES, Print, beginning};
+use super::entry::{Entry, InOrder, Input, is_compressed};
+use super::identity::{Identity, PRINT_BYTES, Print, Trail, read_there};
 use super::settle::Progress;
 use super::store::Saved;
 use super::table::{From, open};
@@ -39,6 +39,7 @@ const FORGET_DAYS: u64 = 2;
 pub(super) struct Past {
     path: PathBuf,
     print: Print,
+    trail: Trail,
     /// How far it had been read, and sent.
     read: u64,
     id: u128,
@@ -57,6 +58,7 @@ impl Past {
         Past {
             path: entry.path.clone(),
             print: entry.print,
+            trail: entry.trail.clone(),
             // Of a line that is not whole nothing has been sent.
             read: entry.resume,
             id: entry.stream.origin,
@@ -67,6 +69,31 @@ impl Past {
 
     pub(super) fn is_recent(&self) -> bool {
         self.ended.elapsed() < PAST_WAIT
+    }
+
+    /// Whether a file, compressed or not, has what this one had: it begins so, and
+    /// reads the same before where this one was read to.
+    fn is_in(&self, files: &dyn Files, path: &Path) -> bool {
+        let begins = |print: Print| begins_so(files, path, print).unwrap_or(false);
+        let (at, len) = self.trail.place();
+        let goes_on = || bytes_at(files, path, at, len).is_ok_and(|there| self.trail.fits(&there));
+        begins(self.print) && goes_on()
+    }
+
+    /// Where a copy of so many bytes is read on. One that is shorter was made before
+    /// the last of it was read.
+    fn from(&self, path: &Path, facts: &Facts) -> From {
+        let offset = if is_compressed(path) {
+            self.read
+        } else {
+            self.read.min(facts.bytes)
+        };
+        From {
+            id: self.id,
+            offset,
+            progress: Some(self.progress.clone()),
+            print: self.print,
+        }
     }
 }
 
@@ -102,7 +129,7 @@ impl Tailer {
         if let Some(known) = self.suspects.iter().find(|suspect| suspect.path == path) {
             return known.since.elapsed() < COPY_WAIT;
         }
-        if self.past_of(path, file).is_some() {
+        if self.past_of(path).is_some() {
             self.suspects.push(Suspect {
                 path: path.to_path_buf(),
                 since: Instant::now(),
@@ -126,12 +153,10 @@ impl Tailer {
     }
 
     /// What a file beside a truncated one was the copy of.
-    fn past_of(&self, path: &Path, file: &dyn Opened) -> Option<usize> {
-        self.past.iter().position(|past| {
-            goes_on_from(path, &past.path)
-                && past.print.bytes > 0
-                && past.print.matches(file).unwrap_or(false)
-        })
+    fn past_of(&self, path: &Path) -> Option<usize> {
+        let files = &*self.outlet.world.files;
+        let mut all = self.past.iter();
+        all.position(|past| goes_on_from(path, &past.path) && past.is_in(files, path))
     }
 
     /// Reads copies whose originals have been truncated from where those had
@@ -140,26 +165,17 @@ impl Tailer {
         let suspects = std::mem::take(&mut self.suspects);
         let mut late = Vec::new();
         for suspect in suspects {
-            let Ok((file, facts)) = open(&*self.outlet.world.files, &suspect.path) else {
+            let Ok(facts) = self.outlet.world.files.facts(&suspect.path) else {
                 continue;
             };
             if self.by_identity.contains_key(&Identity::of(&facts)) {
                 continue;
             }
-            if let Some(place) = self.past_of(&suspect.path, &*file) {
+            if let Some(place) = self.past_of(&suspect.path) {
                 let past = self.past.swap_remove(place);
-                let Some(about) = self.settings.describe.about(&suspect.path) else {
-                    continue;
-                };
-                // A copy that is shorter was made before the last of it was read.
-                let offset = past.read.min(facts.bytes);
-                self.leaving.retain(|leaving| leaving.id != past.id);
-                let from = From {
-                    id: past.id,
-                    offset,
-                    progress: Some(past.progress),
-                };
-                self.add(suspect.path, &facts, about, Input::Plain(file), from);
+                if let Some(about) = self.settings.describe.about(&suspect.path) {
+                    self.read_copy(&suspect.path, &past, about);
+                }
             } else if suspect.since.elapsed() < COPY_WAIT {
                 self.suspects.push(suspect);
             } else {
@@ -175,37 +191,37 @@ impl Tailer {
         }
     }
 
-    /// The copy of a file that was truncated, beside it, just made: the newest.
+    /// The copy of a file that was truncated, beside it: of several the longest, which
+    /// has what the others have.
     pub(super) fn copy_of(&self, original: &Entry) -> Option<PathBuf> {
-        let world = &self.outlet.world;
-        let since = world.clock.now().0 - PAST_WAIT.as_nanos() as i64;
+        let (world, past) = (&self.outlet.world, Past::of(original));
+        // What was not read of it was written after the last look, so that no copy of
+        // that is older. Clocks may be set back: then it was just made.
+        let just_now = world.clock.now().0 - PAST_WAIT.as_nanos() as i64;
+        let since = original.changed.0.min(just_now);
         let copies = beside(&*world.files, &original.path)
             .into_iter()
             .filter_map(|path| {
-                let (file, facts) = open(&*world.files, &path).ok()?;
+                let facts = world.files.facts(&path).ok()?;
                 let is_new = facts.is_file()
-                    && facts.changed.0 > since
+                    && facts.changed.0 >= since
                     && !self.by_identity.contains_key(&Identity::of(&facts));
-                let print = original.print;
-                let is_copy = is_new && print.bytes > 0 && print.matches(&*file).ok()?;
-                is_copy.then_some((facts.changed, facts.bytes, path))
+                (is_new && past.is_in(&*world.files, &path)).then_some((facts.bytes, path))
             });
-        copies.max().map(|(.., path)| path)
+        copies.max().map(|(_, path)| path)
     }
 
     /// Reads a copy from where its original had been read, at the start of a line.
     pub(super) fn read_copy(&mut self, path: &Path, past: &Past, about: About) {
-        let Ok((file, facts)) = open(&*self.outlet.world.files, path) else {
+        let opened = open(&*self.outlet.world.files, path).and_then(|(file, facts)| {
+            let from = past.from(path, &facts);
+            Ok((Input::of(path, file, from.offset)?, facts, from))
+        });
+        let Ok((input, facts, from)) = opened else {
             return;
         };
         self.leaving.retain(|leaving| leaving.id != past.id);
-        let from = From {
-            id: past.id,
-            // One that is shorter was made before the last of it was read.
-            offset: past.read.min(facts.bytes),
-            progress: Some(past.progress.clone()),
-        };
-        self.add(path.to_path_buf(), &facts, about, Input::Plain(file), from);
+        self.add(path.to_path_buf(), &facts, about, input, from);
         if let Some(&key) = self.by_path.get(path)
             && !self.settings.finder.means(path)
         {
@@ -288,7 +304,10 @@ impl Tailer {
             return false;
         };
         tracing::debug!(from = kept.offset, path = %path.display(), "rotated while tflog was down");
-        let from = From::offset(id, kept.offset);
+        let from = From {
+            print: kept.print,
+            ..From::offset(id, kept.offset)
+        };
         self.add(path.to_path_buf(), facts, about, input, from);
         if let Some(&key) = self.by_path.get(path)
             && !self.settings.finder.means(path)
@@ -306,20 +325,35 @@ fn rest_of(files: &dyn Files, path: &Path, kept: &Saved) -> Option<(Input, Facts
     if !facts.is_file() {
         return None;
     }
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        let mut bytes = Vec::with_capacity(PRINT_BYTES);
-        let limit = kept.print.bytes as u64;
-        let decoder = MultiGzDecoder::new(InOrder { file, at: 0 });
-        decoder.take(limit).read_to_end(&mut bytes).ok()?;
-        if kept.print.bytes == 0 || Print::of(&bytes) != kept.print {
+    if is_compressed(path) {
+        if !begins_so(files, path, kept.print).ok()? {
             return None;
         }
-        let (file, facts) = open(files, path).ok()?;
-        return Some((Input::gzip(file, kept.offset).ok()?, facts));
+        return Some((Input::of(path, file, kept.offset).ok()?, facts));
     }
     let same = Identity::of(&facts) == kept.identity || kept.print.bytes > 0;
     let fits = same && facts.bytes >= kept.offset && kept.print.matches(&*file).ok()?;
     fits.then_some((Input::Plain(file), facts))
+}
+
+/// Whether a file's content begins so; nothing does if that says nothing.
+fn begins_so(files: &dyn Files, path: &Path, print: Print) -> io::Result<bool> {
+    Ok(print.bytes > 0 && Print::of(&bytes_at(files, path, 0, print.bytes)?) == print)
+}
+
+/// A part of a file's content, which may be compressed: as much as there is of it.
+fn bytes_at(files: &dyn Files, path: &Path, at: u64, len: usize) -> io::Result<Vec<u8>> {
+    let (file, _) = open(files, path)?;
+    let mut bytes = Vec::with_capacity(len);
+    let len = len as u64;
+    if is_compressed(path) {
+        let mut decoder = MultiGzDecoder::new(InOrder { file, at: 0 });
+        io::copy(&mut decoder.by_ref().take(at), &mut io::sink())?;
+        decoder.take(len).read_to_end(&mut bytes)?;
+    } else {
+        InOrder { file, at }.take(len).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Whether a file, perhaps still being written, begins as a known one does.
@@ -332,8 +366,8 @@ fn may_be_copy(files: &dyn Files, file: &dyn Opened, size: u64, original: &Entry
         let (other, _) = open(files, &original.path)?;
         let (mut one, mut two) = ([0; PRINT_BYTES], [0; PRINT_BYTES]);
         let bytes = PRINT_BYTES.min(size as usize);
-        let one = beginning(file, &mut one[..bytes])?;
-        Ok(beginning(&*other, &mut two[..bytes])? == one)
+        let one = read_there(file, 0, &mut one[..bytes])?;
+        Ok(read_there(&*other, 0, &mut two[..bytes])? == one)
     };
     alike().unwrap_or(false)
 }

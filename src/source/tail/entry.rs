@@ -1,14 +1,14 @@
 //! One file: how far it has been read, and what of it waits for more.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use tokio::time::Instant;
 
 use super::about::Known;
-use super::identity::{Identity, Print};
+use super::identity::{Identity, Print, Trail};
 use super::settle::Progress;
 use crate::event::{Chunk, Pool, Stream, Timestamp};
 use crate::frame::Framer;
@@ -40,6 +40,8 @@ pub(super) struct Entry {
     pub(super) print: Print,
     /// Whether more of it is known than is kept.
     pub(super) print_grew: bool,
+    /// What stands before where it has been read to.
+    pub(super) trail: Trail,
     /// Names its events; its origin is the file's id.
     pub(super) stream: Arc<Stream>,
     pub(super) known: Known,
@@ -62,7 +64,7 @@ pub(super) struct Entry {
     pub(super) saved: u64,
     /// Its size and time of change at the last look.
     pub(super) size: u64,
-    changed: Timestamp,
+    pub(super) changed: Timestamp,
     /// Whether it waits for its turn.
     pub(super) queued: bool,
     /// When it was last longer than before.
@@ -110,6 +112,7 @@ impl Entry {
             identity: Identity::of(facts),
             print: Print::default(),
             print_grew: false,
+            trail: Trail::default(),
             stream,
             known: Known::default(),
             input: None,
@@ -186,6 +189,8 @@ impl Entry {
                 }
             };
             if bytes > 0 {
+                let before = chunk.text.len() - bytes;
+                self.trail.follow(self.read, &chunk.text[before..]);
                 self.read += bytes as u64;
                 if self.read > self.farthest {
                     self.farthest = self.read;
@@ -263,6 +268,15 @@ impl Entry {
         *self.rest = Chunk::default();
         self.rest.begins_at(offset);
         (self.read, self.resume) = (offset, offset);
+    }
+
+    /// Closes what can only be read in order; whether it was that, and open.
+    pub(super) fn close_compressed(&mut self) -> bool {
+        let is_compressed = matches!(self.input, Some(Input::Gzip(_)));
+        if is_compressed {
+            self.input = None;
+        }
+        is_compressed
     }
 
     /// Has other lines of it from here on: what is unfinished is read again.
@@ -349,8 +363,17 @@ impl Input {
         }
     }
 
+    /// A file to be read from byte `offset` of its content on.
+    pub(super) fn of(path: &Path, file: Box<dyn Opened>, offset: u64) -> io::Result<Input> {
+        if is_compressed(path) {
+            Input::gzip(file, offset)
+        } else {
+            Ok(Input::Plain(file))
+        }
+    }
+
     /// A compressed file from byte `offset` of its content on.
-    pub(super) fn gzip(file: Box<dyn Opened>, offset: u64) -> io::Result<Input> {
+    fn gzip(file: Box<dyn Opened>, offset: u64) -> io::Result<Input> {
         let mut decoder = Box::new(MultiGzDecoder::new(InOrder { file, at: 0 }));
         let skipped = io::copy(&mut decoder.by_ref().take(offset), &mut io::sink())?;
         if skipped < offset {
@@ -358,6 +381,11 @@ impl Input {
         }
         Ok(Input::Gzip(decoder))
     }
+}
+
+/// Whether a file is one that rotation has compressed, and that can be read.
+pub(super) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "gz")
 }
 
 /// A file from its start to its end.

@@ -11,6 +11,8 @@ use crate::seam::{Facts, Opened};
 
 /// Bytes of the beginning that are compared: the first lines, with their times.
 pub(super) const PRINT_BYTES: usize = 1024;
+/// Bytes right before a position that are compared: mostly a line, with its time.
+const TRAIL_BYTES: usize = 256;
 
 /// One file of the machine, as long as it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ impl Print {
     pub(super) fn before(file: &dyn Opened, limit: u64) -> io::Result<Print> {
         let mut buffer = [0; PRINT_BYTES];
         let bytes = PRINT_BYTES.min(usize::try_from(limit).unwrap_or(PRINT_BYTES));
-        Ok(Print::of(beginning(file, &mut buffer[..bytes])?))
+        Ok(Print::of(read_there(file, 0, &mut buffer[..bytes])?))
     }
 
     /// Whether a file still begins so.
@@ -67,11 +69,59 @@ impl Print {
     }
 }
 
-/// The first bytes of a file, as many as there are and fit.
-pub(super) fn beginning<'a>(file: &dyn Opened, into: &'a mut [u8]) -> io::Result<&'a [u8]> {
+/// What stands right before a position. With the beginning it says whose copy a
+/// file is: beginnings may be alike, of one program that was started again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Trail {
+    end: u64,
+    bytes: Vec<u8>,
+}
+
+impl Trail {
+    /// Of a file that is read from `end` on.
+    pub(super) fn before(file: &dyn Opened, end: u64) -> io::Result<Trail> {
+        let mut bytes = vec![0; TRAIL_BYTES.min(usize::try_from(end).unwrap_or(TRAIL_BYTES))];
+        let start = end - bytes.len() as u64;
+        let there = read_there(file, start, &mut bytes)?.len();
+        bytes.truncate(there);
+        let end = start + there as u64;
+        Ok(Trail { end, bytes })
+    }
+
+    /// Goes on with what was read at `at`.
+    pub(super) fn follow(&mut self, at: u64, read: &[u8]) {
+        if at != self.end {
+            self.bytes.clear();
+        }
+        self.end = at + read.len() as u64;
+        let last = &read[read.len().saturating_sub(TRAIL_BYTES)..];
+        let stays = TRAIL_BYTES - last.len();
+        let goes = self.bytes.len().saturating_sub(stays);
+        self.bytes.drain(..goes);
+        self.bytes.extend_from_slice(last);
+    }
+
+    /// Where it begins, and how long it is.
+    pub(super) fn place(&self) -> (u64, usize) {
+        (self.end - self.bytes.len() as u64, self.bytes.len())
+    }
+
+    /// Whether a file that has these bytes there, and none behind them if they are
+    /// fewer, reads the same as far as it goes.
+    pub(super) fn fits(&self, there: &[u8]) -> bool {
+        self.bytes.starts_with(there)
+    }
+}
+
+/// The bytes of a file at a position, as many as there are and fit.
+pub(super) fn read_there<'a>(
+    file: &dyn Opened,
+    at: u64,
+    into: &'a mut [u8],
+) -> io::Result<&'a [u8]> {
     let mut len = 0;
     while len < into.len() {
-        match file.read_at(len as u64, &mut into[len..]) {
+        match file.read_at(at + len as u64, &mut into[len..]) {
             Ok(0) => break,
             Ok(read) => len += read,
             Err(error) => return Err(error),
@@ -105,5 +155,29 @@ mod tests {
         }
         let long = Print::of(&[b'x'; 5000]);
         assert!(long.bytes == PRINT_BYTES && !long.can_grow(u64::MAX));
+    }
+
+    #[test]
+    fn a_trail_is_what_stands_before_a_position_however_that_was_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let content: Vec<u8> = (0..5000u32).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let file = File::open(&path).unwrap();
+        for pieces in [1, 7, 255, 256, 257, 3000] {
+            let mut trail = Trail::default();
+            for (nth, piece) in content.chunks(pieces).enumerate() {
+                trail.follow((nth * pieces) as u64, piece);
+            }
+            assert_eq!(trail, Trail::before(&file, 5000).unwrap());
+            assert_eq!(trail.place(), (5000 - 256, 256));
+        }
+        let mut trail = Trail::before(&file, 10).unwrap();
+        assert!(trail.fits(&content[..10]) && trail.fits(&content[..3]) && trail.fits(b""));
+        assert!(!trail.fits(&content[1..4]));
+        // Elsewhere it is another one.
+        trail.follow(100, &content[100..103]);
+        assert_eq!(trail.place(), (100, 3));
+        assert_eq!(Trail::before(&file, 6000).unwrap().place(), (5744, 0));
     }
 }

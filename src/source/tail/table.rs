@@ -11,7 +11,7 @@ use super::about::{About, Known};
 use super::catch_up::Past;
 use super::entry::{Entry, Input};
 use super::find::{Place, Visit};
-use super::identity::{Identity, Print};
+use super::identity::{Identity, Print, Trail};
 use super::settle::Progress;
 use super::tailer::Tailer;
 use super::watch::{Hint, Watch};
@@ -24,6 +24,9 @@ pub(super) struct From {
     pub(super) offset: u64,
     /// Of what was read of it before, if that is still on its way.
     pub(super) progress: Option<Arc<Progress>>,
+    /// How its content begins, as far as that is known: of a compressed file it
+    /// cannot be seen.
+    pub(super) print: Print,
 }
 
 impl From {
@@ -32,6 +35,7 @@ impl From {
             id,
             offset,
             progress: None,
+            print: Print::default(),
         }
     }
 }
@@ -305,12 +309,7 @@ impl Tailer {
             return;
         }
         let (id, offset) = self.resumption(&path, &*file, &facts);
-        let input = if compressed {
-            Input::gzip(file, offset)
-        } else {
-            Ok(Input::Plain(file))
-        };
-        match input {
+        match Input::of(&path, file, offset) {
             Ok(input) => {
                 let from = From::offset(id, offset);
                 self.add(path, &facts, about, input, from);
@@ -372,7 +371,9 @@ impl Tailer {
         self.extent.bytes_total.fetch_add(bytes, Ordering::Relaxed);
         let key = self.next_key;
         self.next_key += 1;
+        entry.print = from.print;
         if let Input::Plain(file) = &input {
+            entry.trail = Trail::before(&**file, from.offset).unwrap_or_default();
             entry.print = Print::before(&**file, facts.bytes).unwrap_or_default();
             entry.watch = self.watch.file(&**file, key);
         }
@@ -437,13 +438,18 @@ impl Tailer {
         if entry.input.is_some() {
             return true;
         }
-        let (path, identity) = (entry.path.clone(), entry.identity);
-        match open(&*self.outlet.world.files, &path) {
-            Ok((file, facts)) if Identity::of(&facts) == identity => {
-                self.set_input(key, Input::Plain(file));
+        let (path, identity, read) = (entry.path.clone(), entry.identity, entry.read);
+        let opened = open(&*self.outlet.world.files, &path);
+        let input = opened.and_then(|(file, facts)| {
+            let is_it = Identity::of(&facts) == identity;
+            is_it.then(|| Input::of(&path, file, read)).transpose()
+        });
+        match input {
+            Ok(Some(input)) => {
+                self.set_input(key, input);
                 true
             }
-            Ok(_) => {
+            Ok(None) => {
                 self.lost_name(key);
                 false
             }

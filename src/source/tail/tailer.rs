@@ -398,6 +398,7 @@ impl Tailer {
                 let framer = entry.known.framer(&self.settings.framer);
                 entry.rewind(offset, framer);
                 self.paused.push((pause, *key));
+                self.open_files -= usize::from(entry.close_compressed());
             }
             // Asked first: what settles in between is seen the next time.
             self.moved |= !entry.progress.is_done();

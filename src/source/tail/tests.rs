@@ -1,5 +1,7 @@
 //! Files on a real directory, batches recorded and settled as told.
 
+mod copies;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
