@@ -19,6 +19,7 @@ use crate::event::Needs;
 use crate::seam::Stage;
 use crate::sink::driver::{DeadLetters, Driver, Ended, Passage, Status};
 use crate::source::http::Mount;
+use crate::source::tail::Legacy;
 use crate::source::{Outlet, Source, Stop, Stopper, Succession};
 use crate::telemetry::{Gauges, Labels, SourceReport};
 
@@ -50,6 +51,7 @@ pub(super) struct RunningSource {
     pub(super) succession: Succession,
     pub(super) mount: Option<Mount>,
     pub(super) gauges: Option<Arc<dyn Gauges>>,
+    pub(super) legacy: Option<Arc<Legacy>>,
     pub(super) stopper: Arc<Stopper>,
     pub(super) turns: mpsc::Sender<Turn>,
     /// Closed once it has ended.
@@ -207,7 +209,7 @@ impl Pipeline {
         let (pool, world) = (self.pool.clone(), self.world.clone());
         let outlet = Outlet::new(slot, pool, world, Arc::new(entrance));
         let (succession, mount) = (planned.source.succession(), planned.source.mount());
-        let gauges = planned.source.gauges();
+        let (gauges, legacy) = (planned.source.gauges(), planned.source.legacy());
         let mut source = planned.source;
         let run = async move {
             if let Some(mut before) = after {
@@ -245,6 +247,7 @@ impl Pipeline {
             succession,
             mount,
             gauges,
+            legacy,
             stopper,
             turns,
             gone,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::diff::Fate;
@@ -202,7 +202,7 @@ impl Pipeline {
     ) -> Result<Vec<(Arc<Stopper>, Instant)>, StartError> {
         let deadlines = self.control.deadlines();
         let (mut done, mut leaving) = (Vec::<u64>::new(), Vec::new());
-        for (place, planned) in planned.into_iter().enumerate() {
+        for (place, mut planned) in planned.into_iter().enumerate() {
             let after = match fates.sources[place] {
                 Fate::Kept(at) => {
                     self.sources[at].format_print = planned.format_print;
@@ -212,7 +212,7 @@ impl Pipeline {
                 Fate::Added if planned.source.keeps_state() => {
                     let mut all = self.sources.iter().rev();
                     let last = all.find(|source| source.name == planned.labels.id);
-                    last.map(|source| source.gone.clone())
+                    last.map(|last| last.bequeath(&mut planned))
                 }
                 Fate::Added => None,
                 Fate::Replaces(at) => {
@@ -228,7 +228,7 @@ impl Pipeline {
                         Instant::now() + UNTIL_ITS_END
                     };
                     leaving.push((before.leave(), deadline));
-                    waits.then(|| before.gone.clone())
+                    waits.then(|| before.bequeath(&mut planned))
                 }
             };
             self.start_source(place, planned, plan, after)?;
@@ -246,6 +246,14 @@ impl Pipeline {
 }
 
 impl RunningSource {
+    /// Leaves what it has to a source of its name, which waits for this to close.
+    fn bequeath(&self, heir: &mut PlannedSource) -> watch::Receiver<()> {
+        if let Some(legacy) = &self.legacy {
+            heir.source.inherit(legacy.clone());
+        }
+        self.gone.clone()
+    }
+
     fn leave(&mut self) -> Arc<Stopper> {
         self.phase = Phase::Leaving;
         self.stopper.clone()

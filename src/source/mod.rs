@@ -133,6 +133,14 @@ pub trait Source: Send {
         Succession::Beside
     }
 
+    /// What it leaves to the next of its name, beside what is in the state directory.
+    fn legacy(&self) -> Option<Arc<tail::Legacy>> {
+        None
+    }
+
+    /// Takes over what one of its name leaves, once that has ended.
+    fn inherit(&mut self, _legacy: Arc<tail::Legacy>) {}
+
     /// Opens what start-up needs (binds sockets, opens files), so that a config
     /// that cannot work fails before anything is accepted.
     fn open(&mut self) -> SourceFuture<'_> {

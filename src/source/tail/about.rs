@@ -246,7 +246,7 @@ impl Tailer {
         self.extent.bytes.fetch_add(bytes, Ordering::Relaxed);
         entry.grow_print();
         if std::mem::take(&mut entry.print_grew) {
-            self.keep_print(key);
+            self.keep(key);
         }
         if self.settings.once {
             self.retire(key, true).await?;

@@ -166,6 +166,11 @@ impl Entry {
         self.size.saturating_sub(self.progress.settled())
     }
 
+    /// Whether all that was sent of it has settled well.
+    pub(super) fn is_done(&self) -> bool {
+        self.progress.is_done()
+    }
+
     /// Bytes in memory that belong to no event yet.
     pub(super) fn rest_bytes(&self) -> usize {
         self.rest.text.capacity().max(self.framer.held())

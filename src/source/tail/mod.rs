@@ -10,7 +10,7 @@
 //! | what happens | what is seen | what is done |
 //! |---|---|---|
 //! | renamed, a new one in its place | the name leads to another inode | the old one is read on until it rests, the new one from its start |
-//! | removed while open | no name | the same; then its descriptor is let go |
+//! | removed while open | no name | the same; then its descriptor is let go, or goes over to the source that a reload puts in this one's place |
 //! | truncated, or written anew | shorter than read, or begins otherwise | read from its start as another file |
 //! | copied and truncated | a copy beside it that begins the same | the copy is read from where the original had been |
 //! | inode used again | same inode, begins otherwise | another file |
@@ -28,6 +28,7 @@ mod entry;
 mod find;
 mod glob;
 mod identity;
+mod legacy;
 mod numbers;
 mod rotate;
 mod settle;
@@ -53,6 +54,8 @@ pub(super) use about::About;
 pub(super) use about::{Describe, Meta, named};
 use find::Finder;
 use glob::Pattern;
+pub use legacy::Legacy;
+use legacy::Part;
 pub use numbers::Extent;
 use numbers::{Numbers, Told};
 use store::Store;
@@ -130,6 +133,8 @@ pub struct Tail {
     store: Option<Store>,
     numbers: Arc<Numbers>,
     extent: Arc<Extent>,
+    /// What goes over to the next of its name.
+    legacy: Part,
     /// Files that must be there at the start.
     named: Vec<PathBuf>,
 }
@@ -209,6 +214,7 @@ impl Tail {
             store: None,
             numbers: Arc::default(),
             extent: Arc::default(),
+            legacy: Part::default(),
             named: Vec::new(),
         })
     }
@@ -284,6 +290,14 @@ impl Source for Tail {
         Succession::After
     }
 
+    fn legacy(&self) -> Option<Arc<Legacy>> {
+        self.keeps_state().then(|| self.legacy.all().clone())
+    }
+
+    fn inherit(&mut self, legacy: Arc<Legacy>) {
+        self.legacy = Part::next(legacy);
+    }
+
     fn gauges(&self) -> Option<Arc<dyn Gauges>> {
         Some(Arc::new(Told {
             numbers: self.numbers.clone(),
@@ -313,11 +327,12 @@ impl Source for Tail {
                 store,
                 numbers,
                 extent,
+                legacy,
                 ..
             } = *self;
             let describe = settings.describe.clone();
             describe.begin(&outlet.world);
-            let tailer = Tailer::new(settings, store, outlet, stop, numbers);
+            let tailer = Tailer::new(settings, store, outlet, stop, (numbers, legacy));
             let ended = tailer.run(extent).await;
             describe.end();
             ended

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::about::About;
 use super::catch_up::{Past, beside};
 use super::entry::{Entry, Input};
 use super::identity::Identity;
 use super::store::Saved;
 use super::table::From;
 use super::tailer::{Leaving, Tailer};
-use crate::seam::Files;
+use crate::seam::{Facts, Files};
 use crate::source::SourceError;
 
 /// How long a file that lost its name must rest before its descriptor is let
@@ -39,6 +40,7 @@ impl Tailer {
             entry.gone = Some(entry.path.clone());
             entry.grown = Instant::now();
             entry.follow_name(&*self.outlet.world.files);
+            self.keep(key);
             self.enqueue(key);
         }
     }
@@ -71,7 +73,13 @@ impl Tailer {
                 self.enqueue(key);
             } else if entry.input.is_some() {
                 let wholly = entry.is_unlinked();
-                self.retire(key, wholly).await?;
+                entry.finish(&self.outlet).await?;
+                self.note_moved();
+                // What is given up could not be read again.
+                let is_done = self.entries.get(&key).is_some_and(Entry::is_done);
+                if is_done {
+                    self.retire(key, wholly).await?;
+                }
             } else {
                 match entry.size_now(&*self.outlet.world.files) {
                     Some(size) if size != entry.read => self.enqueue(key),
@@ -153,23 +161,39 @@ impl Tailer {
             }
         };
         let from = From::offset(self.outlet.world.random.u128(), 0);
-        let there = self.by_path.get(&path).copied();
-        self.add(path.clone(), &facts, about, Input::Plain(file), from);
-        if gone.is_some()
-            && let Some(key) = self.by_path.remove(&path)
-        {
-            // The name may be another file's by now.
-            self.by_path.extend(there.map(|there| (path, there)));
-            if let Some(entry) = self.entries.get_mut(&key) {
-                entry.gone = gone;
-            }
+        let input = Input::Plain(file);
+        match gone {
+            Some(gone) => self.add_gone((path, gone), &facts, about, input, from),
+            None => self.add(path, &facts, about, input, from),
         }
         self.settle_suspects();
         Ok(())
     }
 
-    /// More of the beginning is known.
-    pub(super) fn keep_print(&mut self, key: usize) {
+    /// Begins to read a file that is where it is, but had another name when it was
+    /// found.
+    pub(super) fn add_gone(
+        &mut self,
+        (path, gone): (PathBuf, PathBuf),
+        facts: &Facts,
+        about: About,
+        input: Input,
+        from: From,
+    ) {
+        let there = self.by_path.get(&path).copied();
+        self.add(path.clone(), facts, about, input, from);
+        if let Some(key) = self.by_path.remove(&path) {
+            // The name may be another file's by now.
+            self.by_path.extend(there.map(|there| (path, there)));
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.gone = Some(gone);
+            }
+            self.keep(key);
+        }
+    }
+
+    /// More is known of a file: how it begins, or what its name is now.
+    pub(super) fn keep(&mut self, key: usize) {
         if let Some(entry) = self.entries.get(&key)
             && let Some(store) = &mut self.store
         {
@@ -191,11 +215,13 @@ fn forgotten() -> Duration {
 impl Entry {
     /// What is to be kept of it, on a day from 1970 on.
     pub(super) fn saved_on(&self, day: u64) -> Saved {
+        let was = self.gone.as_ref();
+        let moved = was.map(|_| &self.path).filter(|path| was != Some(path));
         Saved {
             identity: self.identity,
             print: self.print,
-            path: self.path.clone(),
-            real: self.real.clone(),
+            path: was.unwrap_or(&self.path).clone(),
+            real: moved.or(self.real.as_ref()).cloned(),
             offset: self.saved,
             seen: day,
         }
@@ -204,6 +230,11 @@ impl Entry {
     /// Whether it can be opened again.
     pub(super) fn may_close(&self) -> bool {
         matches!(self.input, Some(Input::Plain(_))) && !self.unlinked && self.gone.is_none()
+    }
+
+    /// Whether only who has it open can read it.
+    pub(super) fn has_no_name(&self) -> bool {
+        matches!(self.input, Some(Input::Plain(_))) && self.is_unlinked()
     }
 
     /// Whether it has no name any more.

@@ -117,6 +117,7 @@ impl Tailer {
         for path in kept {
             self.found(path);
         }
+        self.take_over();
         // Others may be copies of those that were.
         for path in new {
             if !self.is_rest_of_orphan(&path) {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::catch_up::{Past, Suspect};
 use super::entry::{Entry, Turn};
 use super::identity::Identity;
+use super::legacy::Part;
 use super::numbers::{Extent, Numbers};
 use super::settle::{Open, Progress};
 use super::store::{Saved, Store};
@@ -34,7 +35,7 @@ const ROUND_MIN: Duration = Duration::from_millis(20);
 const ROUND_MAX: Duration = Duration::from_millis(250);
 /// How long what has settled is not written down: a kill of tflog doubles no
 /// more.
-const CHECKPOINT: Duration = Duration::from_millis(200);
+pub(super) const CHECKPOINT: Duration = Duration::from_millis(200);
 /// How often it is made durable, and files are seen to that rest.
 const SWEEP: Duration = Duration::from_secs(1);
 /// A look at everything takes at most this part of the time.
@@ -57,7 +58,8 @@ pub(super) struct Tailer {
     pub(super) settings: Settings,
     pub(super) store: Option<Store>,
     pub(super) outlet: Outlet,
-    stop: Stop,
+    pub(super) stop: Stop,
+    pub(super) legacy: Part,
     pub(super) watch: Watch,
     /// In an order of their own, so that a run can be played again.
     pub(super) entries: BTreeMap<usize, Entry>,
@@ -117,7 +119,7 @@ impl Tailer {
         store: Option<Store>,
         outlet: Outlet,
         stop: Stop,
-        numbers: Arc<Numbers>,
+        (numbers, legacy): (Arc<Numbers>, Part),
     ) -> Tailer {
         let orphans = store.as_ref().map(|store| store.files().clone());
         let orphans = orphans.unwrap_or_default();
@@ -136,6 +138,7 @@ impl Tailer {
             store,
             outlet,
             stop,
+            legacy,
             entries: BTreeMap::new(),
             by_identity: HashMap::new(),
             by_path: HashMap::new(),
@@ -287,7 +290,7 @@ impl Tailer {
             self.holding.push(key);
         }
         if std::mem::take(&mut entry.print_grew) {
-            self.keep_print(key);
+            self.keep(key);
         }
         match turn {
             Turn::More => self.enqueue(key),
@@ -382,7 +385,7 @@ impl Tailer {
 
     /// Writes down what has settled since the last time, and begins again where
     /// something was given up.
-    fn checkpoint(&mut self) {
+    pub(super) fn checkpoint(&mut self) {
         if !std::mem::take(&mut self.moved) {
             return;
         }
@@ -459,42 +462,5 @@ impl Tailer {
             .set(self.entries.len(), self.open_files, lag_bytes);
         self.rest_bytes = self.entries.values().map(Entry::rest_bytes).sum();
         Ok(())
-    }
-
-    /// Ends a run: what was sent is waited for and written down. Without kept
-    /// positions nobody would read the rest, so it is read now.
-    async fn end(&mut self) -> Result<(), SourceError> {
-        let keys: Vec<usize> = self.entries.keys().copied().collect();
-        for key in keys {
-            if self.store.is_none() && !self.settings.once {
-                self.drain(key).await?;
-            } else if let Some(entry) = self.entries.get_mut(&key)
-                && entry.holds_within()
-            {
-                entry.flush(&self.outlet).await?;
-            }
-        }
-        self.moved = true;
-        while timeout(CHECKPOINT, self.open.none()).await.is_err() {
-            self.moved = true;
-            self.checkpoint();
-        }
-        self.moved = true;
-        self.checkpoint();
-        self.save(true);
-        Ok(())
-    }
-
-    /// Reads a file to its end as it is now, and ends its last line.
-    async fn drain(&mut self, key: usize) -> Result<(), SourceError> {
-        if !self.ensure_open(key) {
-            return Ok(());
-        }
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return Ok(());
-        };
-        let expired = || self.stop.deadline().is_some_and(|d| d <= Instant::now());
-        while !expired() && entry.turn(&self.outlet).await? == Turn::More {}
-        entry.finish(&self.outlet).await
     }
 }

@@ -1,6 +1,7 @@
 //! Files on a real directory, batches recorded and settled as told.
 
 mod copies;
+mod successors;
 
 use std::io::Write;
 use std::path::PathBuf;
