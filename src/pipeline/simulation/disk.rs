@@ -109,8 +109,7 @@ pub(super) fn bury(outside: &Outside, dice: &Dice, ending: Ending, (died, ended)
     state.is_doubtful |= state.now.disk_harmed;
     mend(&state.disk);
     state.excuse_closed();
-    let retailed = state.now.retailed;
-    state.judge_positions(is_early || retailed, ended);
+    state.judge_positions(is_early, ended);
     for place in 0..state.corrupt.len() {
         state.corrupt[place] += state.now.corrupt[place];
     }

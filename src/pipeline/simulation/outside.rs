@@ -103,8 +103,6 @@ pub(super) struct Counts {
     pub(super) producing: usize,
     /// What is settled may not have been noted.
     pub(super) disk_harmed: bool,
-    /// Whether a tail has taken another one's place: what had no name is gone then.
-    pub(super) retailed: bool,
     /// Whether records wait on disk for the next one.
     pub(super) leaves_records: bool,
     /// Whether power was lost at its end.

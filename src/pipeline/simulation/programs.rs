@@ -264,9 +264,7 @@ impl State {
         let path = program.path();
         let at = *program.at.get_or_insert_with(|| machine.create(&path));
         // A file that is removed is read as long as it is written to.
-        let may_close = program.is_lost || self.now.retailed;
-        let is_lost = may_close && !machine.is_read(at) && machine.unnamed().contains(&at);
-        let program = self.program(source);
+        let is_lost = program.is_lost && !machine.is_read(at) && machine.unnamed().contains(&at);
         let mut written = Vec::new();
         if let Some((rest, event)) = program.rest.take() {
             machine.append(at, &rest, Some(event));

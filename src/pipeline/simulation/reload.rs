@@ -253,10 +253,6 @@ impl State {
             }
         }
         self.rereads += missing.len() as u32;
-        let hearing = |topology: &Topology, place: usize| topology.sources[place].hearing;
-        let mut sources = neighbour.sources.iter().enumerate();
-        self.now.retailed |=
-            sources.any(|(at, &place)| hearing(base, place) != hearing(&neighbour.topology, at));
         self.now.missing.extend(missing);
         self.now.reopened.extend(reopened);
     }
