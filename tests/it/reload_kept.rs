@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use crate::disk::collect;
 use crate::harness::{connect, free_address, get, lines, metric, wait_for};
 use crate::reload::Service;
 
@@ -91,4 +92,65 @@ fn what_comes_counts_for_the_sinks_that_stay() {
     assert_eq!(metric(&page, series), 1, "{page}");
     drop(stream);
     service.stop();
+}
+
+/// A changed tail whose positions the one before still keeps, since its far end is
+/// away: what was read comes once, and so does what is written, rotated and removed
+/// until it begins.
+#[test]
+fn a_changed_tail_waits_for_positions_and_gets_what_has_no_name() {
+    let far = free_address();
+    let config = |directory: &Path, open_max: usize| {
+        let directory = directory.display();
+        format!(
+            "state: {directory}/state\nsources:\n  logs: {{ url: 'file://{directory}/logs/*.log', open_max: {open_max} }}\n\
+             sinks:\n  out: {{ url: 'tcp://{far}', encode: raw }}\n"
+        )
+    };
+    let mut service = Service::start(|directory| {
+        std::fs::create_dir(directory.join("logs")).unwrap();
+        config(directory, 10)
+    });
+    let directory = service.directory.path().to_owned();
+    let log = |name: &str| directory.join("logs").join(name);
+    let mut files = ["removed", "renamed", "removed_late"].map(|name| {
+        (
+            name,
+            std::fs::File::create(log(&format!("{name}.log"))).unwrap(),
+        )
+    });
+    let mut wanted = Vec::new();
+    let mut write = |turn: usize| {
+        for (name, file) in &mut files {
+            writeln!(file, "{name} {turn}").unwrap();
+            wanted.push(format!("{name} {turn}"));
+        }
+        wanted.clone()
+    };
+    write(1);
+    let received = "tflog_component_received_events_total{component_id=\"logs\"";
+    wait_for("the first lines to be read", || {
+        let page = get(service.http, "/metrics").1;
+        (metric(&page, received) == 3).then_some(())
+    });
+    std::fs::remove_file(log("removed.log")).unwrap();
+    // Twice: one that waits is replaced as well.
+    for open_max in [20, 30] {
+        service.reload(&config(&directory, open_max), true);
+        write(open_max);
+    }
+    std::fs::rename(log("renamed.log"), log("renamed.log.1")).unwrap();
+    std::fs::write(log("renamed.log"), "new 1\n").unwrap();
+    std::fs::remove_file(log("removed_late.log")).unwrap();
+    let mut wanted = write(40);
+    wanted.push("new 1".to_owned());
+    wanted.sort_unstable();
+    let got = collect(far);
+    wait_for("all lines", || {
+        (got.lock().unwrap().len() >= wanted.len()).then_some(())
+    });
+    service.stop();
+    let mut got = got.lock().unwrap().clone();
+    got.sort_unstable();
+    assert_eq!(got, wanted);
 }
