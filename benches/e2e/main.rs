@@ -14,6 +14,8 @@
 #[cfg(feature = "kafka")]
 mod broker;
 mod data;
+#[path = "../../tests/it/free_address.rs"]
+mod free_address;
 mod measure;
 // The benches use a part of it.
 #[allow(dead_code)]

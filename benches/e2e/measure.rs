@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use crate::free_address::free_address;
+
 /// Longer than any run takes: who waits so long gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -130,12 +132,6 @@ pub(crate) fn wait_for(address: SocketAddr) -> TcpStream {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// An address that nobody listens on.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound")
 }
 
 /// Ends a service; its CPU time and memory.

@@ -19,6 +19,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::free_address::free_address;
 use crate::measure::{self, Run};
 use crate::scripted::{Keep, Reply, Scripted};
 
@@ -178,13 +179,13 @@ pub(crate) fn http(input: &Path, program: &Path, dir: &Path, runs: usize) -> [Ve
     alternate(
         runs,
         || {
-            let address = measure::free_address();
+            let address = free_address();
             let mut command = Command::new(&this);
             command.args([BARE_SERVER, &address.to_string()]).arg(&out);
             serve(&mut command, address)
         },
         || {
-            let address = measure::free_address();
+            let address = free_address();
             let mut command = Command::new(program);
             let from = format!("http://{address}");
             let to = format!("file://{}", out.display());

@@ -17,6 +17,8 @@
 #[path = "../e2e/data.rs"]
 #[allow(dead_code)]
 mod data;
+#[path = "../../tests/it/free_address.rs"]
+mod free_address;
 mod slow;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use free_address::free_address;
 use slow::SlowDisk;
 use tflog::config::plan::{self, Extras};
 use tflog::config::{Input, Inputs, load};
@@ -67,12 +70,6 @@ fn start_far() -> SocketAddr {
         }
     });
     address
-}
-
-/// An address that nobody listens on.
-fn free() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }
 
 impl Bench {
@@ -128,7 +125,7 @@ impl Bench {
 
     /// Seconds until all that clients post is answered 200.
     fn post(&self, delay: Duration, buffer: &str) -> f64 {
-        let address = free();
+        let address = free_address();
         let source = format!("{{ url: 'http://{address}' }}");
         let config = self.config(&source, self.far, buffer);
         self.runtime.block_on(async {
@@ -149,7 +146,7 @@ impl Bench {
 
     /// Leaves all of the file in the buffer.
     fn leave(&self, buffer: &str) {
-        let config = self.config(&self.the_file(), free(), buffer);
+        let config = self.config(&self.the_file(), free_address(), buffer);
         self.runtime.block_on(async {
             let pipeline = self.start(Duration::ZERO, config).await;
             let (control, monitor) = (pipeline.control(), pipeline.monitor());

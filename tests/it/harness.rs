@@ -1,10 +1,15 @@
 //! Starts tflog, feeds it, waits for conditions.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+
+pub(crate) use free_address::free_address;
+
+#[path = "free_address.rs"]
+mod free_address;
 
 /// How long any condition may take before a test fails: only reached by bugs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -171,13 +176,6 @@ pub(crate) fn wait_at_most<T>(
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         std::thread::park_timeout(Duration::from_millis(2));
     }
-}
-
-/// An address that nobody listens on.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
 }
 
 /// A connection to a tflog that is starting.

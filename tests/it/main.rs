@@ -11,6 +11,7 @@ mod harness;
 mod torture;
 
 mod accounting;
+mod addresses;
 mod answer;
 mod backpressure;
 mod children;
