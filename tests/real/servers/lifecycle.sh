@@ -31,14 +31,20 @@ port_open() { (exec 3<>"/dev/tcp/$IT_HOST/$1") 2>/dev/null; }
 
 # free_port: the first of four neighbouring ports that nothing listens on, below
 # the kernel's ephemeral range: servers take PORT+1 and so on for more listeners.
+# It is claimed until the server is stopped for good: one that does not listen yet,
+# or is to start again, keeps it.
 free_port() {
   local p i
+  # Left by scripts that were killed.
+  find "$IT_RUN" -maxdepth 1 -name 'claim-*' -mmin +120 -exec rmdir {} + 2>/dev/null || true
   for i in $(seq 1 200); do
     p=$((20000 + (RANDOM * 32768 + RANDOM) % 3000 * 4))
+    mkdir "$IT_RUN/claim-$p" 2>/dev/null || continue
     port_open "$p" || port_open $((p + 1)) || port_open $((p + 2)) || port_open $((p + 3)) || {
       echo "$p"
       return
     }
+    rmdir "$IT_RUN/claim-$p"
   done
   die "no free port after $i attempts"
 }
@@ -171,7 +177,7 @@ server_main() {
     stop)
       d=$IT_RUN/$name-${1:?a port}
       stop_pid "$d"
-      [ "${2:-}" = keep ] || rm -rf "$d"
+      [ "${2:-}" = keep ] || rm -rf "$d" "$IT_RUN/claim-$1"
       ;;
     kill9)
       d=$IT_RUN/$name-${1:?a port}

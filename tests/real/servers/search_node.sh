@@ -41,7 +41,7 @@ start() {
   shift || true
   spawn "$d" java -Xms128m "-Xmx$HEAP" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
     -Djava.awt.headless=true "-Djava.io.tmpdir=$d" "-Dit.log=${SEARCH_LOG:-warn}" \
-    -cp "$HOME_DIR/classes:$HOME_DIR/lib/*" SearchNode "$d" "$port" "$(free_port)" "$@"
+    -cp "$HOME_DIR/classes:$HOME_DIR/lib/*" SearchNode "$d" "$port" "$((port + 1))" "$@"
   wait_ready "$d" 90 healthy "$port"
   echo "$IT_HOST:$port"
 }
