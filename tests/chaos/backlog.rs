@@ -130,14 +130,6 @@ impl Setup<'_> {
         (running, start.elapsed())
     }
 
-    /// Waits until all of it is counted as waiting: a moment after the listeners
-    /// answer.
-    fn wait_for_all(&self, lines: u64) {
-        wait_for("all of it to wait", || {
-            (self.waiting() == lines).then_some(())
-        });
-    }
-
     /// Events that wait for the far end.
     fn waiting(&self) -> u64 {
         let page = get(self.http, "/metrics").1;
@@ -184,13 +176,13 @@ fn a_large_backlog_costs_neither_memory_nor_time_to_start() {
     drop(running);
     let (running, ready) = setup.start();
     println!("with the backlog, ready in {ready:.2?} after a kill");
-    setup.wait_for_all(lines);
+    assert_eq!(setup.waiting(), lines, "as soon as it answers");
     running.signal("TERM");
     let (status, _) = running.finish();
     assert_eq!(status.code(), Some(0));
     let (running, ready) = setup.start();
     println!("with the backlog, ready in {ready:.2?} after a stop");
-    setup.wait_for_all(lines);
+    assert_eq!(setup.waiting(), lines, "as soon as it answers");
     held(&running, idle, "holding it");
     let took = drain(&TcpListener::bind(far).unwrap(), lines);
     println!(

@@ -185,6 +185,36 @@ async fn what_is_kept_outlives_failed_syncs_and_a_loss_of_power() {
     }
 }
 
+/// What an earlier run left is counted from the first moment on: whoever asks as
+/// soon as a listener answers sees no empty buffer.
+#[tokio::test(start_paused = true)]
+async fn a_backlog_is_counted_before_anybody_can_ask() {
+    let disk = FaultyDisk::default();
+    let source = Awaited {
+        batches: 20,
+        heard: Arc::default(),
+    };
+    let (down, _) = far(true);
+    let minute = Some(Duration::from_mins(1));
+    run(buffered(source, down, &disk), &disk, minute).await;
+    let nothing = Awaited {
+        batches: 0,
+        heard: Arc::default(),
+    };
+    let (up, _) = far(false);
+    let world = World {
+        disk: Arc::new(disk.clone()),
+        ..World::simulated(Timestamp(0), 7)
+    };
+    let plan = buffered(nothing, up, &disk);
+    let pipeline = Pipeline::start(plan, &world).await.expect("it starts");
+    let terms = pipeline.monitor().snapshot().sinks.swap_remove(0);
+    assert_eq!((terms.recovered, terms.queued_disk), (60, 60), "{terms:?}");
+    assert!(terms.disk.is_some_and(|disk| disk.bytes > 0), "{terms:?}");
+    let report = pipeline.finish().await;
+    assert_eq!(report.snapshot.sinks[0].delivered, 60);
+}
+
 /// A sync that fails keeps the source waiting, and the disk's recovery frees it.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_before_it_is_synced() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -104,16 +105,25 @@ impl Pipeline {
             parsers: site.parsers,
         };
         let opened = buffers.opened[site.place].take();
+        let spooling = match opened {
+            // What it holds is counted before anybody can ask.
+            Some(opened) if site.predecessor.is_none() && earlier.is_empty() => {
+                Either::Left(waiting.spool(opened).run(finishing))
+            }
+            opened => {
+                let before = async {
+                    if let Some(predecessor) = site.predecessor {
+                        predecessor.await;
+                    }
+                    for earlier in earlier {
+                        earlier.await;
+                    }
+                };
+                Either::Right(waiting.start(before, opened, finishing))
+            }
+        };
         let run = async move {
-            let before = async {
-                if let Some(predecessor) = site.predecessor {
-                    predecessor.await;
-                }
-                for earlier in earlier {
-                    earlier.await;
-                }
-            };
-            waiting.start(before, opened, finishing).await;
+            spooling.await;
             here.send_replace(true);
         };
         let running = self.world.spawn.stage(&format!("disk-{name}"), run)?;
