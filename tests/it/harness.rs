@@ -100,6 +100,20 @@ impl Running {
         (self.child.wait().expect("tflog ends"), stderr)
     }
 
+    /// Says what it wrote to stderr, as far as nobody has read that: why a test
+    /// waited in vain.
+    #[expect(clippy::print_stderr, reason = "for people")]
+    fn tell(&mut self) {
+        let Some(mut pipe) = self.child.stderr.take() else {
+            return;
+        };
+        // A child of its own may have the pipe open still.
+        let _ = rustix::fs::fcntl_setfl(&pipe, rustix::fs::OFlags::NONBLOCK);
+        let mut said = Vec::new();
+        let _ = pipe.read_to_end(&mut said);
+        eprintln!("its stderr:\n{}", String::from_utf8_lossy(&said));
+    }
+
     /// Resident memory now, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         memory_bytes(self.child.id())
@@ -148,6 +162,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            self.tell();
+        }
     }
 }
 
