@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use crate::harness::free_address;
 use crate::oracle::{Received, name};
 use crate::scripted::{Gate, Keep, Reply, Request, Scripted};
 
@@ -104,13 +105,13 @@ pub(crate) struct Far {
 }
 
 impl Far {
-    /// Starts one on a free port.
+    /// Starts one at an address of its own.
     pub(crate) fn start(kind: Kind, script: impl FnMut(&Call) -> Verdict + Send + 'static) -> Far {
         let state = Arc::new(Mutex::new(State::default()));
         let script = Mutex::new(script);
         let kept = state.clone();
         let mut far = Far {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: free_address(),
             server: None,
             handler: Arc::new(move |request| {
                 let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,9 +127,7 @@ impl Far {
     pub(crate) fn up(&mut self) {
         let handler = self.handler.clone();
         let script = move |request: &Request| handler(request);
-        let server = Scripted::start_at(self.address, Keep::Everything, script);
-        self.address = server.address();
-        self.server = Some(server);
+        self.server = Some(Scripted::start_at(self.address, Keep::Everything, script));
     }
 
     /// Closes its port and all connections; what it has received stays.
