@@ -224,13 +224,12 @@ impl Marks {
     }
 
     fn file(&mut self, root: &dyn DiskRoot) -> io::Result<&mut Box<dyn DiskFile>> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let file = root.open_in_place(&self.path)?;
-                root.sync_names(&self.path)?;
-                file
-            }
+        let file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            let file = root.open_in_place(&self.path)?;
+            root.sync_names(&self.path)?;
+            file
         };
         Ok(self.file.insert(file))
     }

@@ -114,6 +114,10 @@ pub(super) struct Counts {
 }
 
 /// One event, and everything that happened to it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "as many things are so or not"
+)]
 pub(super) struct Event {
     pub(super) source: usize,
     pub(super) traits: Traits,
