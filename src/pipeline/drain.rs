@@ -95,27 +95,34 @@ impl RunningSink {
             () = overdue(self.cut_off.subscribe()) => {
                 let hands = [self.hands()];
                 take_off(&ledger, &hands);
-                // It delivers no more, but routers may still hold its queue, and
-                // wait for room in the queue of who waits for its name.
+                // It takes nothing more, and ends now unless it hangs.
+                self.relieved.send_replace(Some(Instant::now()));
+                let mut ended = timeout(WRITE_OFF_AFTER, &mut self.driver).await;
+                take_off(&ledger, &hands);
+                // Routers may still hold its queue, and wait for room in the queue of
+                // who waits for its name.
                 drop(self.leaving);
                 // What they still push is written off too.
                 tokio::select! {
                     () = self.reservoir.close() => {}
                     never = write_off_all(&ledger, &hands) => match never {},
                 }
-                // What it has just taken it gives up itself, unless it hangs.
-                let _ = timeout(WRITE_OFF_MAX, &mut self.driver).await;
+                if ended.is_err() {
+                    ended = timeout(WRITE_OFF_MAX, &mut self.driver).await;
+                }
                 take_off(&ledger, &hands);
                 tracing::warn!(sink = self.name, "did not end in time");
-                return None;
+                return ended.is_ok_and(|ended| ended.is_none()).then(|| panicked(&self.name));
             }
         };
         // Told to whoever waits for its name.
         drop(self.leaving);
-        ended
-            .is_none()
-            .then(|| format!("sink {} panicked; this is a bug in tflog", self.name))
+        ended.is_none().then(|| panicked(&self.name))
     }
+}
+
+fn panicked(name: &str) -> String {
+    format!("sink {name} panicked; this is a bug in tflog")
 }
 
 /// Ends the stages of buffers on disk: no driver settles anything any more.
@@ -174,15 +181,80 @@ fn take_off(ledger: &Arc<Ledger>, hands: &[Hands]) {
         let (Some(inbox), Some(buffer)) = (held.inbox.upgrade(), held.buffer.upgrade()) else {
             continue;
         };
+        // What has no record on disk. Another of its name may have its buffer there
+        // by now, and what is counted of that is not of these.
+        while let Some((share, demand)) = inbox.try_pop() {
+            turn_away(ledger, held.slot, share, demand);
+        }
         while let Some((share, demand)) = buffer.try_pop() {
             ledger.send(held.slot, demand.events);
             let awaited = share.ack.is_awaited();
             ledger.give_up(held.slot, demand, Outcome::Shutdown, awaited);
             share.ack.settle(Outcome::Shutdown);
         }
-        // Empty but of what found no room on disk.
-        while let Some((share, demand)) = inbox.try_pop() {
-            turn_away(ledger, held.slot, share, demand);
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Ack, Batch, Chunk, Rows, Share, Stream, Timestamp};
+    use crate::telemetry::{Demand, DiskTerms, Quota, Transfer, WhenFull};
+
+    /// A router that had waited for room pushes to a sink that was removed, when one
+    /// of its name has its buffer on disk.
+    #[test]
+    fn what_comes_late_is_not_counted_with_the_disk_of_another() {
+        let quota = Quota {
+            bytes_max: 1000,
+            when_full: WhenFull::DropNewest,
+        };
+        let ledger = Ledger::new(1, 1, vec![quota]);
+        ledger.recover(0, 0, DiskTerms::default());
+        let demand = Demand {
+            events: 2,
+            bytes: 100,
+        };
+        let transfer = Transfer {
+            evaluated: 2,
+            first: vec![2],
+            matched: vec![2],
+            best_effort: 2,
+            demands: vec![demand],
+            ..Transfer::default()
+        };
+        ledger.receive(0, 2, 20, 0);
+        assert!(ledger.try_admit(0, &transfer, &mut Vec::new()));
+        let chunk = Box::new(Chunk {
+            text: b"a\nb\n".to_vec(),
+            ends: vec![2, 4],
+            ..Chunk::default()
+        });
+        let stream = Arc::new(Stream {
+            source: 0,
+            origin: 1,
+            meta: Vec::new(),
+        });
+        let batch = Batch::new(stream, 0, Timestamp(0), chunk, Arc::default());
+        let (inbox, status) = (Arc::<Memory>::default(), Arc::<Status>::default());
+        let share = Share {
+            batch: Arc::new(batch),
+            rows: Rows::All,
+            ack: Ack::none(),
+        };
+        inbox.push(share, demand);
+        let hands = Hands {
+            slot: 0,
+            inbox: Arc::downgrade(&inbox),
+            buffer: Arc::downgrade(&inbox),
+            status: Arc::downgrade(&status),
+        };
+        take_off(&ledger, &[hands]);
+        let end = ledger.snapshot();
+        assert_eq!(end.violations_at_end(), [""; 0]);
+        assert_eq!(
+            (end.sinks[0].dropped.shutdown, end.sinks[0].queued_disk),
+            (2, 0)
+        );
     }
 }
