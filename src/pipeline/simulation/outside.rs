@@ -139,6 +139,9 @@ pub(super) struct Event {
     pub(super) frozen: bool,
     /// Whether a loss of power cannot take that position back.
     pub(super) firm: bool,
+    /// Whether its file has a name that nobody looks for, and no position: it is not
+    /// read again either.
+    pub(super) out_of_sight: bool,
     /// By the sink that it is for.
     pub(super) copies: Vec<Option<Copy>>,
 }
@@ -284,7 +287,7 @@ impl State {
             for copy in event.copies.iter_mut().flatten() {
                 copy.ends_now = Ends::default();
                 // What is to be sent again comes to every sink that there is now.
-                copy.missing &= event.acks > 0 || event.frozen;
+                copy.missing &= event.acks > 0 || event.frozen || event.out_of_sight;
             }
         }
         self.again_all();
@@ -339,6 +342,7 @@ impl State {
             told_at: None,
             frozen: false,
             firm: false,
+            out_of_sight: false,
             copies: copies.collect(),
         });
         number

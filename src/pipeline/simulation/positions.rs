@@ -1,7 +1,7 @@
 //! What a tail has written down of how far it got, read by other means than its
 //! own, and held against what has come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -60,18 +60,27 @@ impl State {
         let positions = self.positions(source);
         let machine = self.machine.clone();
         let directory = self.program(source).directory().to_path_buf();
+        let mut in_sight = BTreeSet::new();
         for (path, inode) in machine.files(&directory) {
             let node = machine.node(inode);
             let is_meant = self.program(source).is_meant(&path);
-            let is_it = |position: &&Position| {
+            let begins_so = |position: &&Position| {
                 let begins = node.content.get(..position.bytes);
-                position.inode == inode
-                    && position.bytes > 0
+                position.bytes > 0
                     && begins.is_some_and(|b| xxhash_rust::xxh3::xxh3_64(b) == position.hash)
             };
-            let offset = positions.iter().filter(is_it).map(|p| p.offset).max();
+            let alike = positions.iter().filter(begins_so);
+            let of_it = alike.clone().filter(|position| position.inode == inode);
+            let offset = of_it.map(|p| p.offset).max();
+            // A copy is read on from where its original had been read.
+            let copied = alike.map(|p| p.offset).max().unwrap_or_default();
+            let is_known = is_meant || offset.is_some();
             let offset = offset.unwrap_or_default();
             for &(event, end) in &node.lines {
+                if is_known && end > copied {
+                    in_sight.insert(event);
+                }
+                self.events[event].out_of_sight = !in_sight.contains(&event);
                 if end <= offset {
                     self.note_kept(event);
                 } else if is_quiet && is_meant && !self.events[event].frozen {
