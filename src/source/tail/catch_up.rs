@@ -127,7 +127,7 @@ impl Tailer {
     /// original.
     pub(super) fn is_suspect(&mut self, path: &Path, file: &dyn Opened, facts: &Facts) -> bool {
         if let Some(known) = self.suspects.iter().find(|suspect| suspect.path == path) {
-            return known.since.elapsed() < COPY_WAIT;
+            return self.is_open(known);
         }
         if self.past_of(path).is_some() {
             self.suspects.push(Suspect {
@@ -150,6 +150,25 @@ impl Tailer {
             since: Instant::now(),
         });
         true
+    }
+
+    /// Whether it is still to be decided what a file is: it has not waited long, or
+    /// its original has been truncated and nobody had the time to look.
+    fn is_open(&self, suspect: &Suspect) -> bool {
+        let files = &*self.outlet.world.files;
+        let is_rewritten = |entry: &Entry| {
+            let (file, facts) = open(files, &entry.path).ok()?;
+            let is_it = Identity::of(&facts) == entry.identity;
+            let is_as_read =
+                || facts.bytes >= entry.read && entry.print.matches(&*file).unwrap_or(true);
+            Some(is_it && !is_as_read())
+        };
+        suspect.since.elapsed() < COPY_WAIT
+            || self.entries.values().any(|entry| {
+                entry.gone.is_none()
+                    && goes_on_from(&suspect.path, &entry.path)
+                    && is_rewritten(entry).unwrap_or(false)
+            })
     }
 
     /// What a file beside a truncated one was the copy of.
@@ -176,7 +195,7 @@ impl Tailer {
                 if let Some(about) = self.settings.describe.about(&suspect.path) {
                     self.read_copy(&suspect.path, &past, about);
                 }
-            } else if suspect.since.elapsed() < COPY_WAIT {
+            } else if self.is_open(&suspect) {
                 self.suspects.push(suspect);
             } else {
                 late.push(suspect);
