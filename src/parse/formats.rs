@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Parser;
 use super::csv::Separated;
-use super::detect::{Detect, Stock};
+use super::detect::{Decision, Detect, Stock};
 use super::pairs::{Pairs, Syntax};
 use super::pattern::{Pattern, TemplateError};
 use super::raw::Raw;
@@ -169,6 +169,12 @@ impl Reader {
         }
         columns.reset(&self.needs, ends.len(), &self.defs);
         self.parser.parse(text, ends, columns, &mut self.fallback);
+    }
+
+    /// Reads another stream from here on, one whose format is detected: takes up what
+    /// is known of it, and leaves what was known of the one before.
+    pub fn turn_to(&mut self, stream: &mut Decision) {
+        self.parser.turn_to(stream);
     }
 
     /// The name of the format that the last line had: for `auto`, the one it

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use crate::event::{Columns, Defs, Timestamp, batch::trim_terminator};
 
+pub use detect::Decision;
 pub use formats::{FormatError, Formats, JsonParser, Reader};
 pub use pattern::TemplateError;
 
@@ -42,6 +43,10 @@ pub trait Parser: Send {
     /// Tells when the lines that come next were read: what a time without a
     /// year is close to.
     fn begin(&mut self, _observed: Timestamp) {}
+
+    /// Reads another stream from here on: takes up what is known of its format, and
+    /// leaves what was known of the one before.
+    fn turn_to(&mut self, _stream: &mut Decision) {}
 
     /// Looks at a batch before any line is read; the names of fields, if its
     /// first line says how the lines are laid out.

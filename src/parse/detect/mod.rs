@@ -75,6 +75,47 @@ enum Reading {
     Time(Timestamp, usize),
 }
 
+/// What the lines of one stream have said of its format so far.
+pub struct Decision {
+    /// The stream's format.
+    chosen: Option<usize>,
+    /// What read the last line that was not the stream's format.
+    second: Option<usize>,
+    /// What read the last line.
+    last: Option<usize>,
+    undecided: bool,
+    /// What the lines that decide count for each candidate, and how many they are.
+    totals: Box<[u32]>,
+    sampled: usize,
+    misses: u32,
+    misses_limit: u32,
+    /// Lines in a row that only plain text took.
+    runs: Runs,
+}
+
+impl Decision {
+    /// Nothing yet, of so many candidates.
+    fn of(candidates: usize) -> Decision {
+        Decision {
+            chosen: None,
+            second: None,
+            last: None,
+            undecided: true,
+            totals: vec![0; candidates].into(),
+            sampled: 0,
+            misses: 0,
+            misses_limit: MISSES_MIN,
+            runs: Runs::NONE,
+        }
+    }
+}
+
+impl Default for Decision {
+    fn default() -> Decision {
+        Decision::of(0)
+    }
+}
+
 /// Tries its candidates line by line.
 pub(super) struct Detect {
     needs: Needs,
@@ -92,20 +133,7 @@ pub(super) struct Detect {
     always: Box<[usize]>,
     /// Plain text, if it is among them.
     text: Option<usize>,
-    /// The stream's format.
-    chosen: Option<usize>,
-    /// What read the last line that was not the stream's format.
-    second: Option<usize>,
-    /// What read the last line.
-    last: Option<usize>,
-    undecided: bool,
-    /// What the lines that decide count for each candidate, and how many they are.
-    totals: Box<[u32]>,
-    sampled: usize,
-    misses: u32,
-    misses_limit: u32,
-    /// Lines in a row that only plain text took.
-    runs: Runs,
+    stream: Decision,
     observed: Timestamp,
 }
 
@@ -138,17 +166,9 @@ impl Detect {
             seen_behind: None,
             lead_of,
             leads: leads.into(),
-            chosen: None,
-            second: None,
-            last: None,
-            needs: needs.clone(),
-            undecided: true,
-            totals: vec![0; candidates.len()].into(),
+            stream: Decision::of(candidates.len()),
             candidates,
-            sampled: 0,
-            misses: 0,
-            misses_limit: MISSES_MIN,
-            runs: Runs::NONE,
+            needs: needs.clone(),
             observed: Timestamp(0),
         }
     }
@@ -160,13 +180,13 @@ impl Detect {
         let mut scratch = Columns::default();
         scratch.reset(&self.needs, 1, &Arc::default());
         let mut start = 0;
-        for &end in ends.iter().take(SAMPLE_LINES - self.sampled) {
+        for &end in ends.iter().take(SAMPLE_LINES - self.stream.sampled) {
             let line = trim_terminator(text, start..end as usize);
             // Of an event of several lines the first tells its format.
             let newline = memchr::memchr(b'\n', &text[line.clone()]);
             let line = line.start..newline.map_or(line.end, |at| line.start + at);
             start = end as usize;
-            self.sampled += 1;
+            self.stream.sampled += 1;
             self.look(&text[line.clone()]);
             for i in 0..self.candidates.len() {
                 let reads = match self.candidates[i] {
@@ -176,29 +196,37 @@ impl Detect {
                     _ => self.reads(i, text, &line, 0, &mut scratch),
                 };
                 if reads {
-                    self.totals[i] += self.candidates[i].weight();
+                    self.stream.totals[i] += self.candidates[i].weight();
                 }
                 scratch.reset_row(0);
             }
         }
-        let best = self.totals.iter().copied().max().filter(|&best| best > 0);
+        let best = self
+            .stream
+            .totals
+            .iter()
+            .copied()
+            .max()
+            .filter(|&best| best > 0);
         // Of equals the first, which is the more particular one.
-        let chosen = best.and_then(|best| self.totals.iter().position(|&total| total == best));
+        let chosen =
+            best.and_then(|best| self.stream.totals.iter().position(|&total| total == best));
         // The variants of one format in their order: the first that reads any.
         let chosen = chosen.and_then(|best| {
             let name = self.candidates[best].name();
-            let reads = |i: &usize| self.totals[*i] > 0 && self.candidates[*i].name() == name;
+            let reads =
+                |i: &usize| self.stream.totals[*i] > 0 && self.candidates[*i].name() == name;
             (0..=best).find(reads)
         });
-        self.misses = 0;
-        self.misses_limit = if chosen == self.chosen {
-            (self.misses_limit * 2).min(MISSES_MAX)
+        self.stream.misses = 0;
+        self.stream.misses_limit = if chosen == self.stream.chosen {
+            (self.stream.misses_limit * 2).min(MISSES_MAX)
         } else {
             MISSES_MIN
         };
-        self.chosen = chosen;
-        self.second = None;
-        self.undecided = false;
+        self.stream.chosen = chosen;
+        self.stream.second = None;
+        self.stream.undecided = false;
     }
 
     /// Forgets what the last line began with and looks at what `line` has in it.
@@ -267,16 +295,16 @@ impl Detect {
         fallback: &mut dyn Parser,
     ) -> usize {
         let (start, mut end) = (rows.start, rows.end);
-        let Some(taker) = self.chosen.or(self.text) else {
+        let Some(taker) = self.stream.chosen.or(self.text) else {
             return start;
         };
-        if self.chosen.is_none() {
+        if self.stream.chosen.is_none() {
             end = self.text_rows(text, ends, rows);
         }
         let read = self.candidates[taker].parse_rows(text, ends, start..end, out, fallback);
         if read > start {
-            self.last = Some(taker);
-            self.misses = self.misses.saturating_sub((read - start) as u32);
+            self.stream.last = Some(taker);
+            self.stream.misses = self.stream.misses.saturating_sub((read - start) as u32);
         }
         read
     }
@@ -287,9 +315,9 @@ impl Detect {
         let is_other = |row: &usize| {
             let line = &text[line_of(text, ends, *row)];
             let kind = Kind::of(first_of(line));
-            let other = self.runs.is_due(kind) || may_be_object(line);
+            let other = self.stream.runs.is_due(kind) || may_be_object(line);
             if !other {
-                self.runs.add(kind);
+                self.stream.runs.add(kind);
             }
             other
         };
@@ -306,10 +334,14 @@ impl Detect {
     ) -> bool {
         let first = first_of(&text[line.clone()]);
         let kind = Kind::of(first);
-        let chosen = self.chosen;
-        let taker = if self.runs.is_due(kind) {
+        let chosen = self.stream.chosen;
+        let taker = if self.stream.runs.is_due(kind) {
             self.look(&text[line.clone()]);
-            let mut candidates = self.second.into_iter().chain(0..self.candidates.len());
+            let mut candidates = self
+                .stream
+                .second
+                .into_iter()
+                .chain(0..self.candidates.len());
             candidates.find(|&i| Some(i) != chosen && self.reads(i, text, line, row, out))
         } else {
             let mut always = self.always.iter().copied();
@@ -328,22 +360,22 @@ impl Detect {
 
     /// Notes that candidate `i`, which is not the stream's format, took a line.
     fn took(&mut self, i: usize, kind: Kind) {
-        self.last = Some(i);
+        self.stream.last = Some(i);
         if let Candidate::Text(_) = self.candidates[i] {
-            self.runs.add(kind);
+            self.stream.runs.add(kind);
             // Lines of plain text are in streams of every format.
-            if self.chosen.is_none() {
+            if self.stream.chosen.is_none() {
                 return;
             }
         } else {
-            self.runs.end(kind);
-            self.second = Some(i);
+            self.stream.runs.end(kind);
+            self.stream.second = Some(i);
         }
-        self.misses += MISS;
-        if self.misses >= self.misses_limit {
-            self.undecided = true;
-            self.sampled = 0;
-            self.totals.fill(0);
+        self.stream.misses += MISS;
+        if self.stream.misses >= self.stream.misses_limit {
+            self.stream.undecided = true;
+            self.stream.sampled = 0;
+            self.stream.totals.fill(0);
         }
     }
 }
@@ -356,21 +388,29 @@ fn first_of(line: &[u8]) -> u8 {
 
 impl Parser for Detect {
     fn name(&self) -> &'static str {
-        self.last
+        self.stream
+            .last
             .map_or("auto", |last| self.candidates[last].name())
+    }
+
+    fn turn_to(&mut self, stream: &mut Decision) {
+        std::mem::swap(&mut self.stream, stream);
+        if self.stream.totals.is_empty() {
+            self.stream.totals = vec![0; self.candidates.len()].into();
+        }
     }
 
     fn begin(&mut self, observed: Timestamp) {
         self.observed = observed;
         // A stream that begins slowly is decided by several batches.
-        self.undecided |= self.sampled < SAMPLE_LINES;
+        self.stream.undecided |= self.stream.sampled < SAMPLE_LINES;
         for candidate in &mut self.candidates {
             candidate.parser().begin(observed);
         }
     }
 
     fn learn(&mut self, text: &[u8], ends: &[u32]) -> Option<Arc<Defs>> {
-        if self.undecided {
+        if self.stream.undecided {
             self.decide(text, ends);
         }
         None
@@ -383,11 +423,11 @@ impl Parser for Detect {
         row: usize,
         out: &mut Columns,
     ) -> bool {
-        if let Some(chosen) = self.chosen
+        if let Some(chosen) = self.stream.chosen
             && self.candidates[chosen].parse_line(text, line.clone(), row, out)
         {
-            self.last = self.chosen;
-            self.misses = self.misses.saturating_sub(1);
+            self.stream.last = self.stream.chosen;
+            self.stream.misses = self.stream.misses.saturating_sub(1);
             return true;
         }
         self.read_other(text, &line, row, out)
