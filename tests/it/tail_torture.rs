@@ -107,7 +107,7 @@ fn harm_at_speed() {
         stops > 0 && kills > 0 && torture.done.len() == Harm::KINDS
     };
     while start.elapsed() < length
-        || !has_all(&torture, stops, kills) && start.elapsed() < length * 6
+        || !has_all(&torture, stops, kills) && start.elapsed() < length * 30
     {
         written += torture.pass(rate);
         let due = Duration::from_secs_f64(written as f64 / rate as f64);
