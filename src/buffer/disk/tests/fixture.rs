@@ -288,8 +288,10 @@ impl Model {
                     .log
                     .as_ref()
                     .is_some_and(|(l, _)| l.stats().failed_syncs > 0);
-                self.stopping = true;
-                self.disk.fail_syncs(0);
+                if !std::mem::replace(&mut self.stopping, true) {
+                    // What was to fail before that is not to.
+                    self.disk.restart();
+                }
                 self.disk
                     .fault_at(self.disk.operations() + nth, DiskFault::Stop);
             }
