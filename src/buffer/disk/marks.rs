@@ -88,8 +88,6 @@ impl Mark {
 #[derive(Debug, Default)]
 pub(super) struct Marked {
     pub(super) mark: Option<Mark>,
-    /// The newest that was synced, without its number.
-    pub(super) durable: Option<Mark>,
     /// The slot of the newest mark that was synced.
     good: usize,
     /// Slots that were not written whole, or spoilt since.
@@ -126,7 +124,7 @@ pub(super) fn read(root: &dyn DiskRoot, directory: &Path) -> Result<Marked, Open
         }
     }
     let mut marked = Marked::default();
-    let mut newest_durable = None;
+    let mut durable = None;
     let (mut ours, mut foreign) = (0, 0);
     for (slot, block) in bytes.chunks_exact(SLOT_BYTES).enumerate() {
         match unseal(block, MAGIC) {
@@ -137,12 +135,8 @@ pub(super) fn read(root: &dyn DiskRoot, directory: &Path) -> Result<Marked, Open
                     continue;
                 };
                 ours += 1;
-                if slot < DURABLE_SLOTS && newest_durable.is_none_or(|g| g < mark.generation) {
-                    (newest_durable, marked.good) = (Some(mark.generation), slot);
-                    marked.durable = Some(Mark {
-                        generation: 0,
-                        ..mark.clone()
-                    });
+                if slot < DURABLE_SLOTS && durable.is_none_or(|g| g < mark.generation) {
+                    (durable, marked.good) = (Some(mark.generation), slot);
                 }
                 let newest = marked.mark.as_ref().map_or(0, |m| m.generation);
                 if mark.generation > newest {

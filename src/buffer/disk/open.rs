@@ -80,13 +80,7 @@ impl Log {
             remains: remains.iter().map(|(_, bytes)| bytes).sum(),
             counted,
         };
-        let found = state.stats();
-        let backlog = Backlog {
-            records: found.records,
-            events: found.events,
-            bytes: found.bytes,
-            torn_bytes: found.torn_bytes,
-        };
+        let backlog = backlog(&state.stats());
         let mut log = Log {
             shared: Arc::new(Shared::new(directory, state)),
             root,
@@ -107,21 +101,20 @@ impl Log {
             log.take_over(left, tail.synced);
         }
         if !is_empty {
-            log.secure(survey.marked.durable.unwrap_or_default());
+            log.secure();
         }
         Ok((log, backlog))
     }
 
-    /// Makes a mark of what was found, `durable` being the newest that is not a
-    /// mere note: a loss of power takes notes back, and then nobody could tell what
-    /// rotted from what was torn. A disk that fails is no reason not to begin; it
-    /// is tried again with the next mark.
-    fn secure(&mut self, durable: Mark) {
+    /// Makes a mark of what was found: a loss of power takes back what was merely
+    /// noted, or written in vain, and then nobody could tell what rotted from what
+    /// was torn. A disk that fails is no reason not to begin; it is tried again
+    /// with the next mark.
+    fn secure(&mut self) {
         if self.marks.secure(&*self.root).is_err() {
             self.shared.lock().counted.failed_writes += 1;
             return;
         }
-        self.kept = durable;
         if self.keep().is_ok() {
             self.torn = false;
         }
@@ -134,6 +127,15 @@ impl Log {
         (self.unsynced, self.salt) = (left.records, left.salt);
         self.synced = synced;
         self.broken = true;
+    }
+}
+
+fn backlog(found: &Stats) -> Backlog {
+    Backlog {
+        records: found.records,
+        events: found.events,
+        bytes: found.bytes,
+        torn_bytes: found.torn_bytes,
     }
 }
 
