@@ -222,16 +222,31 @@ impl Tailer {
             .into_iter()
             .filter_map(|path| {
                 let facts = world.files.facts(&path).ok()?;
-                let is_new = facts.is_file()
-                    && facts.changed.0 >= since
-                    && !self.by_identity.contains_key(&Identity::of(&facts));
+                let is_new =
+                    facts.is_file() && facts.changed.0 >= since && !self.is_certainly_known(&facts);
                 (is_new && past.is_in(&*world.files, &path)).then_some((facts.bytes, path))
             });
         copies.max().map(|(_, path)| path)
     }
 
+    /// Whether a file is one that is read. The inode of one that is not open may be
+    /// another's by now.
+    fn is_certainly_known(&self, facts: &Facts) -> bool {
+        let key = self.by_identity.get(&Identity::of(facts));
+        let entry = key.and_then(|key| self.entries.get(key));
+        entry.is_some_and(|entry| entry.input.is_some() || entry.is_as_seen(facts))
+    }
+
+    /// Reads what a file was in its copy, now or when one is found.
+    pub(super) fn go_on_in(&mut self, copy: Option<PathBuf>, past: Past, about: About) {
+        match copy {
+            Some(copy) => self.read_copy(&copy, &past, about),
+            None => self.past.push(past),
+        }
+    }
+
     /// Reads a copy from where its original had been read, at the start of a line.
-    pub(super) fn read_copy(&mut self, path: &Path, past: &Past, about: About) {
+    fn read_copy(&mut self, path: &Path, past: &Past, about: About) {
         let opened = open(&*self.outlet.world.files, path).and_then(|(file, facts)| {
             let from = past.from(path, &facts);
             Ok((Input::of(path, file, from.offset)?, facts, from))
@@ -239,6 +254,9 @@ impl Tailer {
         let Ok((input, facts, from)) = opened else {
             return;
         };
+        if let Some(&reused) = self.by_identity.get(&Identity::of(&facts)) {
+            self.forget(reused);
+        }
         self.leaving.retain(|leaving| leaving.id != past.id);
         self.add(path.to_path_buf(), &facts, about, input, from);
         if let Some(&key) = self.by_path.get(path)

@@ -146,10 +146,7 @@ impl Tailer {
             self.open_files -= 1;
         }
         self.forget(key);
-        match copy {
-            Some(copy) => self.read_copy(&copy, &past, about.clone()),
-            None => self.past.push(past),
-        }
+        self.go_on_in(copy, past, about.clone());
         let Some(Input::Plain(file)) = input else {
             return Ok(());
         };

@@ -226,9 +226,9 @@ impl Tailer {
             && opened().is_ok_and(|(file, _)| print.matches(&*file).unwrap_or(false));
         if !same {
             // Truncated, or another file in its place: it may have been copied.
-            let past = Past::of(entry);
-            self.past.push(past);
+            let (copy, past, about) = (self.copy_of(entry), Past::of(entry), entry.about());
             self.forget(key);
+            self.go_on_in(copy, past, about);
         }
         !same
     }

@@ -65,6 +65,13 @@ impl Place {
     async fn start_into(&self, mut tail: Tail, recorder: Arc<Recorder>) -> Running {
         tail.open().await.expect("opened");
         let world = World::real(tokio::runtime::Handle::current());
+        Running::begin(&world, tail, recorder)
+    }
+}
+
+impl Running {
+    /// Starts a tail that has been opened.
+    fn begin(world: &World, tail: Tail, recorder: Arc<Recorder>) -> Running {
         let (stopper, stop) = Stop::new().expect("pipe");
         let run = Box::new(tail).run(recorder.outlet(world.clone()), stop);
         let stage = world.spawn.stage("tail", run).expect("thread");
@@ -74,9 +81,7 @@ impl Place {
             stage,
         }
     }
-}
 
-impl Running {
     async fn stop(self) -> Arc<Recorder> {
         self.stopper.stop(Instant::now() + Duration::from_mins(1));
         self.stage.await.expect("no panic").expect("stopped");

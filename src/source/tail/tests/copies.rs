@@ -142,6 +142,78 @@ async fn a_copy_waits_as_long_as_nobody_could_look_at_its_original() {
     assert_eq!(events, ["0 held up\n", "1 one\n", "2 two\n"]);
 }
 
+/// Though the file was closed meanwhile, since others have their turn.
+#[tokio::test]
+async fn a_copy_of_a_file_that_is_not_open_is_read_on() {
+    let place = Place::new();
+    place.append("a.log", "1 one\n");
+    let mut tail = place.tail("*.log", serde_json::json!({ "open_max": 1 }));
+    tail.open().await.expect("opened");
+    // Its name is looked at before it is.
+    let world = World {
+        files: Arc::new(Unwatched),
+        ..World::real(tokio::runtime::Handle::current())
+    };
+    let running = Running::begin(&world, tail, Recorder::holding());
+    running.recorder.let_through(1);
+    running.recorder.wait_lines(1).await;
+    place.append("b.log", "1 other\n");
+    running.recorder.let_through(1);
+    running.recorder.wait_lines(2).await;
+    place.append("b.log", "0 held up\n");
+    running.recorder.wait_begun(3).await;
+    place.append("a.log", "2 two\n");
+    place.copy("a.log", "a.log.1");
+    place.truncate("a.log");
+    place.append("a.log", "3 three\n");
+    running.recorder.let_through(1000);
+    let events = running.events_to("3 three\n").await;
+    assert_eq!(
+        events,
+        [
+            "0 held up\n",
+            "1 one\n",
+            "1 other\n",
+            "2 two\n",
+            "3 three\n"
+        ]
+    );
+}
+
+/// Though it has the inode of a copy that was read before, and was removed since.
+#[tokio::test]
+async fn a_copy_in_the_place_of_another_is_read_on() {
+    let place = Place::new();
+    place.append("a.log", "1 one\n");
+    let tail = place.tail("a.log*", serde_json::json!({ "open_max": 1 }));
+    let running = place.start_into(tail, Recorder::holding()).await;
+    running.recorder.let_through(1);
+    running.recorder.wait_lines(1).await;
+    // A copy that is known, and not open.
+    place.append("a.log.1", "1 other\n");
+    running.recorder.let_through(1);
+    running.recorder.wait_lines(2).await;
+    place.append("a.log", "0 held up\n");
+    running.recorder.wait_begun(3).await;
+    place.append("a.log", "2 two\n3 th");
+    let content = std::fs::read(place.path("a.log")).expect("read");
+    // In the same inode, as a file system uses it again.
+    std::fs::write(place.path("a.log.1"), [&content[..], b"ree\n"].concat()).expect("written");
+    place.truncate("a.log");
+    place.append("a.log", "4 four\n");
+    running.recorder.let_through(1000);
+    let events = running.events_to("4 four\n").await;
+    let expected = [
+        "0 held up\n",
+        "1 one\n",
+        "1 other\n",
+        "2 two\n",
+        "3 three\n",
+        "4 four\n",
+    ];
+    assert_eq!(events, expected);
+}
+
 /// What begins as the file did is no copy of it if it was written before that was
 /// looked at last, or reads otherwise where reading stands.
 #[tokio::test]
