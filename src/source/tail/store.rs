@@ -303,8 +303,15 @@ impl Store {
                     return Err(StoreError::Newer { name, version });
                 }
             }
-            // Torn when it was begun: the one before it counts.
-            None if header().starts_with(&text[..len]) => return Ok(false),
+            // Torn when it was begun: the one before it counts. A loss of power leaves
+            // zeros for what did not come to the disk.
+            None if text[..len]
+                .iter()
+                .zip(header())
+                .all(|(&b, h)| b == h || b == 0) =>
+            {
+                return Ok(false);
+            }
             _ => return Err(StoreError::Foreign { name }),
         }
         let (mut whole, mut damaged) = (false, 0);

@@ -239,8 +239,12 @@ impl Model {
                 {
                     // Of what an earlier process appended nobody is told.
                     let end = self.first.max(durable + 1);
+                    let has_failed = log.stats().failed_syncs > 0;
                     for (_, key) in self.numbers.range(self.first..end) {
-                        self.records.get_mut(key).unwrap().acked = true;
+                        let kept = self.records.get_mut(key).unwrap();
+                        // What had been delivered need not be written again where a
+                        // sync failed: nobody waits for it.
+                        kept.acked |= !(has_failed && kept.settled);
                     }
                 }
             }

@@ -119,11 +119,16 @@ fn files_of_others_and_of_later_versions_are_refused() {
     );
     let mut none = Vec::new();
     encode(&header(0), &mut none);
-    for foreign in [&b"hello\n"[..], b"{}\n", &none, &[0; 100], b"hi"] {
+    for foreign in [&b"hello\n"[..], b"{}\n", &none, b"\0\0hi\n", b"hi"] {
         let refused = of(foreign).unwrap();
         assert!(refused.contains("holds no positions of tflog"), "{refused}");
     }
     assert_eq!(of(b""), None, "created, and then a crash");
+    assert_eq!(of(&[0; 100]), None, "and of what was written nothing came");
+    let mut part = super::header();
+    part[4..20].fill(0);
+    part.extend([0; 50]);
+    assert_eq!(of(&part), None, "or a part of it");
 }
 
 #[test]
