@@ -156,7 +156,11 @@ async fn run(
         }
     };
     let _ = hand.ledger.set(pipeline.ledger.clone());
-    outside.lock().now.started = true;
+    {
+        // With a disk that has stopped it is a process that died in its start.
+        let mut state = outside.lock();
+        state.now.started = !state.disk.has_stopped();
+    }
     let control = pipeline.control();
     let monitor = pipeline.monitor();
     let reloader = pipeline.reloader();
