@@ -258,7 +258,12 @@ impl Tailer {
             self.forget(reused);
         }
         self.leaving.retain(|leaving| leaving.id != past.id);
-        self.add(path.to_path_buf(), &facts, about, input, from);
+        self.add_beside(path, &facts, about, input, from);
+    }
+
+    /// Begins to read what a file has become: its name may be one that is not meant.
+    fn add_beside(&mut self, path: &Path, facts: &Facts, about: About, input: Input, from: From) {
+        self.add(path.to_path_buf(), facts, about, input, from);
         if let Some(&key) = self.by_path.get(path)
             && !self.settings.finder.means(path)
         {
@@ -345,12 +350,7 @@ impl Tailer {
             print: kept.print,
             ..From::offset(id, kept.offset)
         };
-        self.add(path.to_path_buf(), facts, about, input, from);
-        if let Some(&key) = self.by_path.get(path)
-            && !self.settings.finder.means(path)
-        {
-            self.lost_name(key);
-        }
+        self.add_beside(path, facts, about, input, from);
         true
     }
 }

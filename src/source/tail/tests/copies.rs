@@ -72,6 +72,18 @@ impl Place {
 }
 
 impl Running {
+    /// Reads a line that is there and one of `other`, and has no room for that of
+    /// `last`.
+    async fn hold_up_behind(&self, place: &Place, other: &str, last: &str) {
+        self.recorder.let_through(1);
+        self.recorder.wait_lines(1).await;
+        place.append(other, "1 other\n");
+        self.recorder.let_through(1);
+        self.recorder.wait_lines(2).await;
+        place.append(last, "0 held up\n");
+        self.recorder.wait_begun(3).await;
+    }
+
     /// All events up to this one, in the order of their text.
     async fn events_to(self, last: &str) -> Vec<String> {
         self.recorder.wait_line(last).await;
@@ -155,13 +167,7 @@ async fn a_copy_of_a_file_that_is_not_open_is_read_on() {
         ..World::real(tokio::runtime::Handle::current())
     };
     let running = Running::begin(&world, tail, Recorder::holding());
-    running.recorder.let_through(1);
-    running.recorder.wait_lines(1).await;
-    place.append("b.log", "1 other\n");
-    running.recorder.let_through(1);
-    running.recorder.wait_lines(2).await;
-    place.append("b.log", "0 held up\n");
-    running.recorder.wait_begun(3).await;
+    running.hold_up_behind(&place, "b.log", "b.log").await;
     place.append("a.log", "2 two\n");
     place.copy("a.log", "a.log.1");
     place.truncate("a.log");
@@ -187,14 +193,8 @@ async fn a_copy_in_the_place_of_another_is_read_on() {
     place.append("a.log", "1 one\n");
     let tail = place.tail("a.log*", serde_json::json!({ "open_max": 1 }));
     let running = place.start_into(tail, Recorder::holding()).await;
-    running.recorder.let_through(1);
-    running.recorder.wait_lines(1).await;
     // A copy that is known, and not open.
-    place.append("a.log.1", "1 other\n");
-    running.recorder.let_through(1);
-    running.recorder.wait_lines(2).await;
-    place.append("a.log", "0 held up\n");
-    running.recorder.wait_begun(3).await;
+    running.hold_up_behind(&place, "a.log.1", "a.log").await;
     place.append("a.log", "2 two\n3 th");
     let content = std::fs::read(place.path("a.log")).expect("read");
     // In the same inode, as a file system uses it again.
