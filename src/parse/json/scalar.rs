@@ -12,16 +12,17 @@ use crate::event::simd::Chunk;
 const FINITE_LEN_MAX: usize = 300;
 
 /// The inside of a string that starts at `at`, behind its opening quote: where
-/// its closing quote stands, and whether it has escapes.
+/// its closing quote stands, and its cell.
 #[inline(always)]
-pub(super) fn string(text: &[u8], at: usize, end: usize) -> Option<(usize, bool)> {
+pub(super) fn string(text: &[u8], at: usize, end: usize) -> Option<(usize, Cell)> {
+    let line = &text[..end];
     let mut pos = at;
-    while pos < end {
+    while pos < line.len() {
         let stops = Chunk::load(text, pos).string_stops();
         if stops != 0 {
             pos += stops.trailing_zeros() as usize;
-            if pos < end && text[pos] == b'"' {
-                return Some((pos, false));
+            if line.get(pos) == Some(&b'"') {
+                return Some((pos, Cell::string(at, pos, false)));
             }
             return rare_string(text, at, pos, end);
         }
@@ -33,14 +34,14 @@ pub(super) fn string(text: &[u8], at: usize, end: usize) -> Option<(usize, bool)
 /// Reads on at the first byte that is not plain ASCII. What is not ASCII is
 /// checked once for the whole string.
 #[inline(never)]
-fn rare_string(text: &[u8], at: usize, mut pos: usize, end: usize) -> Option<(usize, bool)> {
+fn rare_string(text: &[u8], at: usize, mut pos: usize, end: usize) -> Option<(usize, Cell)> {
     let mut escaped = false;
     let mut wide = false;
     while pos < end {
         match text[pos] {
             b'"' => {
                 let valid = !wide || std::str::from_utf8(&text[at..pos]).is_ok();
-                return valid.then_some((pos, escaped));
+                return valid.then(|| (pos, Cell::string(at, pos, escaped)));
             }
             b'\\' => {
                 escaped = true;
@@ -96,15 +97,23 @@ fn hex4(digits: &[u8]) -> Option<u32> {
 /// counts as absent.
 #[inline(always)]
 pub(super) fn bare(text: &[u8], at: usize, end: usize) -> Option<(usize, Cell)> {
-    let digits = Chunk::load(text, at).non_digits().trailing_zeros() as usize;
-    let stop = at + digits;
-    // A short integer, by far the most common.
-    if (1..Chunk::LEN).contains(&digits)
-        && stop < end
-        && !matches!(text[stop], b'.' | b'e' | b'E')
-        && (text[at] != b'0' || digits == 1)
+    let line = &text[..end];
+    let others = Chunk::load(text, at).non_digits();
+    let whole = others.trailing_zeros() as usize;
+    let mut len = whole;
+    if line.get(at + whole) == Some(&b'.') {
+        let rest = (others & others.wrapping_sub(1)).trailing_zeros() as usize;
+        // A point with no digit behind it is no number.
+        len = if rest > whole + 1 { rest } else { 0 };
+    }
+    // A short number, by far the most common.
+    if (1..Chunk::LEN).contains(&len)
+        && whole > 0
+        && let Some(next) = line.get(at + len)
+        && !matches!(next, b'.' | b'e' | b'E')
+        && (whole == 1 || line.get(at) != Some(&b'0'))
     {
-        return Some((stop, Cell::new(at, stop)));
+        return Some((at + len, Cell::new(at, at + len)));
     }
     rare_bare(&text[..end], at)
 }
@@ -182,7 +191,12 @@ mod tests {
             ("a\u{1}\"", None),
             ("\u{7f}\"", Some((1, false))),
         ] {
-            assert_eq!(string(line.as_bytes(), 0, line.len()), expect, "{line}");
+            let found = string(line.as_bytes(), 0, line.len());
+            let found = found.map(|(stop, cell)| {
+                assert_eq!(cell.range(), 0..stop, "{line}");
+                (stop, cell.is_escaped())
+            });
+            assert_eq!(found, expect, "{line}");
         }
         assert_eq!(string(b"\xff\"", 0, 2), None);
         assert_eq!(string(b"ab\xc3\"\xa9", 0, 5), None);

@@ -186,11 +186,11 @@ impl<'a, O: Observer> Scanner<'a, O> {
     fn key(&mut self, place: &Place) -> Option<Target> {
         let at = self.pos;
         self.take(b'"')?;
-        let (stop, escaped) = scalar::string(self.text, at + 1, self.line.len())?;
+        let (stop, name) = scalar::string(self.text, at + 1, self.line.len())?;
         self.pos = stop + 1;
         let mut target = self.keys.nothing();
         if place.depth == place.level_depth {
-            target = if escaped {
+            target = if name.is_escaped() {
                 let raw = &self.text[at + 1..stop];
                 self.keys.find_escaped(place.level, raw)
             } else {
@@ -211,9 +211,9 @@ impl<'a, O: Observer> Scanner<'a, O> {
     #[inline(always)]
     fn string(&mut self, target: Target) -> Option<()> {
         let at = self.pos;
-        let (stop, escaped) = scalar::string(self.text, at + 1, self.line.len())?;
+        let (stop, cell) = scalar::string(self.text, at + 1, self.line.len())?;
         self.pos = stop + 1;
-        self.found[target.leaf as usize] = Cell::string(at + 1, stop, escaped);
+        self.found[target.leaf as usize] = cell;
         self.observer.scalar(at..stop + 1, target.leaf, true);
         Some(())
     }

@@ -75,12 +75,16 @@ enum What {
 
 /// One step, and how to go on in the tree.
 #[derive(Debug)]
+// As large as a line of the cache.
+#[repr(align(64))]
 struct Node {
     /// The literal's first chunk, zeros behind it.
     head: [u8; Chunk::LEN],
     /// The bits of `head` that are literal.
     head_mask: u32,
     follows: Follows,
+    /// Whether it has a rest or operations.
+    rare: bool,
     /// The literal's length.
     len: u32,
     /// Where what does not fit `head` starts in `Shapes::literals`.
@@ -154,63 +158,57 @@ impl Shapes {
     /// none of them, and leaves anything in `found`.
     #[inline(always)]
     pub(super) fn walk(&self, text: &[u8], pos: usize, end: usize, found: &mut [Cell]) -> bool {
-        let mut pos = pos;
-        let mut at = 0;
-        loop {
-            let chunk = Chunk::load(text, pos);
-            // A scalar of the wrong kind is another sibling's: `"a":` may go on
-            // with a quote in one shape and with a digit in another.
-            let (node, start, stop, cell) = loop {
-                let Some(node) = self.nodes.get(at as usize) else {
-                    return false;
-                };
-                at = node.sibling;
-                if chunk.differences(Chunk::new(&node.head)) & node.head_mask != 0 {
-                    continue;
-                }
-                let start = pos + node.len as usize;
-                if node.len as usize > Chunk::LEN && !self.rest_matches(node, text, pos) {
-                    continue;
-                }
-                match node.follows {
-                    Follows::String => {
-                        let Some((stop, escaped)) = scalar::string(text, start, end) else {
-                            return false;
-                        };
-                        break (node, start, stop, Cell::string(start, stop, escaped));
+        let (mut pos, mut at) = (pos, 0);
+        // A scalar of the wrong kind is another sibling's: `"a":` may go on with a
+        // quote in one shape and with a digit in another.
+        while let Some(node) = self.nodes.get(at as usize) {
+            at = node.sibling;
+            let differences = Chunk::load(text, pos).differences(Chunk::new(&node.head));
+            if differences & node.head_mask != 0 {
+                continue;
+            }
+            if node.rare && !self.rest_matches(node, text, pos) {
+                continue;
+            }
+            let start = pos + node.len as usize;
+            let (stop, cell) = match node.follows {
+                Follows::String => match scalar::string(text, start, end) {
+                    Some(found) => found,
+                    None => return false,
+                },
+                Follows::Bare => match scalar::bare(text, start, end) {
+                    Some(found) => found,
+                    None => continue,
+                },
+                Follows::Nothing => {
+                    if start != end {
+                        continue;
                     }
-                    Follows::Bare => {
-                        if let Some((stop, cell)) = scalar::bare(text, start, end) {
-                            break (node, start, stop, cell);
-                        }
-                    }
-                    Follows::Nothing => {
-                        if start == end {
-                            break (node, start, end, Cell::default());
-                        }
-                    }
+                    self.apply(node, pos, found);
+                    return true;
                 }
             };
-            if node.ops_start != node.ops_end {
-                self.apply(node, start - node.len as usize, found);
+            if node.rare {
+                self.apply(node, pos, found);
             }
             found[node.leaf as usize] = cell;
-            if node.follows == Follows::Nothing {
-                return true;
-            }
-            pos = stop;
-            at = node.child;
+            (pos, at) = (stop, node.child);
         }
+        false
     }
 
     /// Compares what is behind a literal's first chunk.
+    #[inline(never)]
     fn rest_matches(&self, node: &Node, text: &[u8], pos: usize) -> bool {
-        let len = node.len as usize - Chunk::LEN;
+        let Some(len) = (node.len as usize).checked_sub(Chunk::LEN) else {
+            return true;
+        };
         let rest = &self.literals[node.rest as usize..node.rest as usize + len];
         text.get(pos + Chunk::LEN..)
             .is_some_and(|t| t.starts_with(rest))
     }
 
+    #[inline(never)]
     fn apply(&self, node: &Node, start: usize, found: &mut [Cell]) {
         for op in &self.ops[node.ops_start as usize..node.ops_end as usize] {
             let at = start + op.offset as usize;
@@ -304,6 +302,7 @@ impl Shapes {
             head,
             head_mask: (1 << first.len()) - 1,
             follows: step.follows,
+            rare: !rest.is_empty() || !step.ops.is_empty(),
             len: literal.len() as u32,
             rest: self.literals.len() as u32,
             leaf: step.leaf,
