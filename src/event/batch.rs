@@ -45,6 +45,10 @@ pub struct Chunk {
     /// Whether `multiline` has put several lines together in some row. Framings
     /// that let newlines into a line (NUL, octet count) do not set it.
     pub joined: bool,
+    /// Whether every row is known to be a line that ends in just a line feed (the
+    /// last one may lack it): none in it, no carriage return at its end. Text can
+    /// then leave as it is. Newline framing knows.
+    pub plain: bool,
     /// Where the text stood in the input, for sources that need to know; else
     /// empty. Ascending by place, the first for the first byte.
     pub marks: Vec<Mark>,
@@ -59,6 +63,20 @@ impl Chunk {
         self.ends.last().map_or(0, |&end| end as usize)
     }
 
+    /// Its whole lines in vectors that hold no more than them.
+    #[must_use]
+    pub fn compact(&self) -> Box<Chunk> {
+        Box::new(Chunk {
+            text: self.text[..self.framed()].to_vec(),
+            ends: self.ends.as_slice().to_vec(),
+            truncated: self.truncated.as_slice().to_vec(),
+            joined: self.joined,
+            plain: self.plain,
+            marks: self.marks.as_slice().to_vec(),
+            columns: Columns::default(),
+        })
+    }
+
     /// Moves what follows the last whole line to the start of `next`.
     pub fn carry_into(&mut self, next: &mut Chunk) {
         let framed = self.framed();
@@ -71,7 +89,7 @@ impl Chunk {
         self.text.clear();
         self.ends.clear();
         self.truncated.clear();
-        self.joined = false;
+        (self.joined, self.plain) = (false, false);
         self.marks.clear();
     }
 }
@@ -387,7 +405,7 @@ impl Batch {
             }
             chunk.ends.push(chunk.text.len() as u32);
         });
-        chunk.joined = self.chunk().joined;
+        (chunk.joined, chunk.plain) = (self.chunk().joined, self.chunk().plain);
         if self.columns().rows() == self.rows() {
             chunk.columns = self.columns().copy_rows(rows, &shifts);
         }
@@ -406,6 +424,11 @@ impl Batch {
     /// Whether lines were joined, see [`Chunk::joined`].
     pub(crate) fn joined(&self) -> bool {
         self.chunk().joined
+    }
+
+    /// See [`Chunk::plain`].
+    pub(crate) fn is_plain(&self) -> bool {
+        self.chunk().plain
     }
 
     /// Where a row was in its stream.

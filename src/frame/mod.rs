@@ -238,6 +238,7 @@ impl Framer {
         let framed = self.frame_lines(chunk);
         let split = joiner.fold(chunk);
         self.joiner = Some(joiner);
+        chunk.plain = false;
         framed.map(|framed| Framed { split, ..framed })
     }
 
@@ -314,12 +315,19 @@ impl Framer {
         let start = chunk.framed();
         let from = start + self.partial;
         if self.discarding || chunk.text.len() - start > self.limits.line_max {
+            chunk.plain = false;
             return self.delimited_within_limit(chunk, terminator);
         }
         // No line can be too long: the ends are all there is to find.
         let first = chunk.ends.len();
+        let mut plain = terminator == b'\n' && (first == 0 || chunk.plain);
         let found = memchr_iter(terminator, &chunk.text[from..]);
-        chunk.ends.extend(found.map(|at| (from + at + 1) as u32));
+        chunk.ends.extend(found.map(|at| {
+            let at = from + at;
+            plain &= chunk.text.get(at.wrapping_sub(1)) != Some(&b'\r');
+            (at + 1) as u32
+        }));
+        chunk.plain = plain;
         if terminator != b'\n' {
             for &end in &chunk.ends[first..] {
                 chunk.text[end as usize - 1] = b'\n';

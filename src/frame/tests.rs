@@ -23,7 +23,11 @@ fn lines_of(
         let mut start = 0;
         for (row, &end) in chunk.ends.iter().enumerate() {
             let cut = chunk.truncated.contains(&(row as u32));
-            lines.push((chunk.text[start..end as usize].to_vec(), cut));
+            let line = &chunk.text[start..end as usize];
+            let inside = line.strip_suffix(b"\n").unwrap_or(line);
+            let plain = !inside.contains(&b'\n') && !line.ends_with(b"\r\n");
+            assert!(plain || !chunk.plain, "{line:?}");
+            lines.push((line.to_vec(), cut));
             start = end as usize;
         }
         let mut next = Chunk::default();
@@ -52,6 +56,25 @@ fn lines_of(
     framer.finish(&mut chunk);
     collect(&mut chunk, &mut lines);
     (lines, Ok(()), peak)
+}
+
+#[test]
+fn lines_that_can_leave_as_they_are_are_known() {
+    let plain = |framing, reads: &[&str]| {
+        let (mut framer, mut chunk) = (Framer::new(framing, Limits::default()), Chunk::default());
+        for read in reads {
+            chunk.text.extend_from_slice(read.as_bytes());
+            framer.frame(&mut chunk).expect("framed");
+        }
+        framer.finish(&mut chunk);
+        chunk.plain
+    };
+    assert!(plain(Framing::Newline, &["a\rb\n\nc"]));
+    assert!(plain(Framing::Newline, &["a", "b\n", "c\n"]));
+    assert!(!plain(Framing::Newline, &["a\r", "\n", "b\n"]));
+    assert!(!plain(Framing::Newline, &["\r\na\n", "b\n"]));
+    assert!(!plain(Framing::Nul, &["a\nb\0"]));
+    assert!(!plain(Framing::Octet, &["3 a\nb"]));
 }
 
 /// What lines `input` has, told the slow way.

@@ -374,11 +374,8 @@ impl Reader<'_> {
         }
         let outlet = &self.shared.outlet;
         let (whole, rest) = if chunk.framed() <= SMALL_BYTES {
-            let mut whole = Box::new(Chunk::default());
-            whole.text = chunk.text[..chunk.framed()].to_vec();
-            whole.ends = chunk.ends.as_slice().to_vec();
-            whole.truncated = chunk.truncated.as_slice().to_vec();
-            whole.joined = std::mem::take(&mut chunk.joined);
+            let whole = chunk.compact();
+            chunk.joined = false;
             chunk.text.drain(..whole.text.len());
             chunk.ends.clear();
             chunk.truncated.clear();

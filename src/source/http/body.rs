@@ -329,13 +329,7 @@ impl<'a> Reader<'a> {
         chunk.text.truncate(framed);
         let small_bytes = self.small_bytes();
         if framed <= small_bytes && chunk.text.capacity() > small_bytes {
-            let small = Box::new(Chunk {
-                text: chunk.text.as_slice().to_vec(),
-                ends: chunk.ends.as_slice().to_vec(),
-                truncated: chunk.truncated.as_slice().to_vec(),
-                joined: chunk.joined,
-                ..Chunk::default()
-            });
+            let small = chunk.compact();
             self.running
                 .outlet
                 .pool

@@ -318,14 +318,7 @@ impl Entry {
             return Ok(());
         }
         if chunk.text.len() <= SMALL_BYTES && chunk.text.capacity() > SMALL_BYTES {
-            let small = Box::new(Chunk {
-                text: chunk.text.as_slice().to_vec(),
-                ends: chunk.ends.as_slice().to_vec(),
-                truncated: chunk.truncated.as_slice().to_vec(),
-                marks: chunk.marks.as_slice().to_vec(),
-                joined: chunk.joined,
-                ..Chunk::default()
-            });
+            let small = chunk.compact();
             outlet.pool.give(std::mem::replace(&mut chunk, small));
         }
         self.events += chunk.ends.len() as u64;
