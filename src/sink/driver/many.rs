@@ -109,6 +109,9 @@ impl<F: Feed> Driver<F> {
             let diverts = delivery.diverts() && !in_flight.is_empty();
             if diverts {
                 gathering.put_back(&*delivery.feed);
+                // What was at its end has something again, which the fallback may
+                // have no room for.
+                closed = false;
             }
             while !relieved
                 && gathering.is_ready(&delivery, closed)

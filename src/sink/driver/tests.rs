@@ -1,6 +1,7 @@
 //! What becomes of loads, by scripts of what the far end answers.
 
 mod bench;
+mod fallback;
 mod relief;
 
 use std::sync::Mutex;
@@ -255,43 +256,6 @@ async fn more_goes_with_a_load_that_a_source_waits_for() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_fallback_takes_what_waits_while_a_sink_is_down() {
-    for concurrency in [Concurrency::One, Concurrency::Adaptive(1)] {
-        let bench = Bench {
-            with_fallback: true,
-            ..Bench::default()
-        };
-        bench.send("held\n", false).await;
-        let up = Arc::new(Mutex::new(false));
-        let is_up = up.clone();
-        let driver = bench.start(concurrency, move |_| {
-            if *is_up.lock().unwrap() {
-                ok()
-            } else {
-                retry("down")
-            }
-        });
-        while !bench.status.is_down() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        for _ in 0..20 {
-            bench.send("x\ny\n", false).await;
-        }
-        while bench.ledger.snapshot().sinks[0].diverted < 20 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        *up.lock().unwrap() = true;
-        bench.feed.close();
-        driver.await.unwrap();
-        bench.deliver_rest(2, &bench.fallback);
-        let end = bench.ledger.snapshot();
-        assert_eq!(end.violations_at_end(), [""; 0]);
-        assert_eq!(end.sinks[0].diverted, end.sinks[2].entered);
-        assert_eq!(end.sources[0].accepted, 41);
-    }
-}
-
 /// Answers that a load must wait `after` for, and when each call came.
 async fn pauses(bench: Bench, text: &str, first: SinkError) -> Vec<(String, Duration)> {
     bench.send(text, false).await;
@@ -344,50 +308,6 @@ async fn what_is_to_be_tried_again_waits_beside_what_is_held() {
     let calls = pauses(bench, "held\ndone\nlater\n", partial).await;
     let calls: Vec<_> = calls.iter().map(|(t, at)| (&**t, at.as_secs())).collect();
     assert_eq!(calls, [("helddonelater", 1), ("later", 62), ("held", 63)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_fallback_takes_over_while_writes_wait_for_a_far_end_that_is_away() {
-    let bench = Bench {
-        with_fallback: true,
-        ..Bench::default()
-    };
-    bench.send("held\n", false).await;
-    bench.stuck.send_replace(true);
-    let driver = bench.start(Concurrency::Fixed(4), |_| ok());
-    while bench.in_flight.lock().unwrap().0 < 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    bench.away.send_replace(Some("no broker".to_owned()));
-    while !bench.status.is_down() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(bench.status.failing().as_deref(), Some("no broker"));
-    for _ in 0..20 {
-        bench.send("x\ny\n", false).await;
-    }
-    while bench.ledger.snapshot().sinks[0].diverted < 40 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(
-        bench.in_flight.lock().unwrap().0,
-        1,
-        "one load shows when it is back"
-    );
-    bench.away.send_replace(None);
-    bench.stuck.send_replace(false);
-    while bench.status.is_down() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    bench.send("z\n", false).await;
-    bench.feed.close();
-    driver.await.unwrap();
-    bench.deliver_rest(2, &bench.fallback);
-    let end = bench.ledger.snapshot();
-    assert_eq!(end.violations_at_end(), [""; 0]);
-    assert_eq!((end.sinks[0].diverted, end.sinks[0].delivered), (40, 2));
-    assert_eq!((end.sources[0].accepted, end.sinks[0].retries), (42, 1));
-    assert_eq!(bench.status.failing(), None);
 }
 
 #[tokio::test(start_paused = true)]
