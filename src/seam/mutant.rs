@@ -36,10 +36,12 @@ pub(crate) enum Mutant {
     RotatedForgotten,
     /// A file is never seen to begin otherwise than it did.
     PrintIgnored,
+    /// What a tail has open does not go over to the next one.
+    LegacyDropped,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 15] = [
+    pub(crate) const ALL: [Mutant; 16] = [
         Mutant::EarlyAck,
         Mutant::LostRow,
         Mutant::SettledTwice,
@@ -55,6 +57,7 @@ impl Mutant {
         Mutant::PositionUnsynced,
         Mutant::RotatedForgotten,
         Mutant::PrintIgnored,
+        Mutant::LegacyDropped,
     ];
 
     /// Whether it is in what follows files.
@@ -65,6 +68,7 @@ impl Mutant {
                 | Mutant::PositionUnsynced
                 | Mutant::RotatedForgotten
                 | Mutant::PrintIgnored
+                | Mutant::LegacyDropped
         )
     }
 

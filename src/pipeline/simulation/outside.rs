@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::dice::Dice;
@@ -99,6 +100,9 @@ pub(super) struct Counts {
     pub(super) missing: Vec<usize>,
     /// Sinks whose buffer on disk may have been opened again in this life.
     pub(super) reopened: Vec<usize>,
+    /// Tells of a log that is removed while it is read; and the source that reads it.
+    pub(super) removal: Arc<Notify>,
+    pub(super) removed: Option<usize>,
     /// Sources that have not come to their end.
     pub(super) producing: usize,
     /// What is settled may not have been noted.

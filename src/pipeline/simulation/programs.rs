@@ -183,11 +183,11 @@ impl State {
         }
         match dice.below(20) {
             0..3 => Act::Rename,
-            3 => Act::Remove,
-            4..6 => Act::CopyTruncate,
+            3..5 => Act::Remove,
+            5..7 => Act::CopyTruncate,
             // Of a line that was read in part the rest would not come.
-            6 if all_known => Act::Truncate,
-            7 => Act::Clean,
+            7 if all_known => Act::Truncate,
+            8 => Act::Clean,
             _ => Act::Write,
         }
     }
@@ -215,12 +215,7 @@ impl State {
             Act::Remove => {
                 self.hit(Fault::Removed);
                 let inode = self.program(source).at.unwrap_or_default();
-                let is_lost = !self.alive || !machine.is_read(inode);
-                if is_lost {
-                    self.excuse(inode);
-                }
-                self.program(source).is_lost = is_lost;
-                machine.remove(&path);
+                self.program(source).is_lost = self.remove(source, &path, inode);
                 self.program(source).moved = Some(Instant::now());
             }
             Act::Truncate => {
@@ -233,13 +228,25 @@ impl State {
                 let directory = self.program(source).directory.clone();
                 for (old, inode) in machine.files(&directory) {
                     if old != path {
-                        self.excuse(inode);
-                        machine.remove(&old);
+                        self.remove(source, &old, inode);
                     }
                 }
             }
             Act::CopyTruncate => {}
         }
+    }
+
+    /// Removes a file; whether it is lost: who has it open reads it to its end.
+    fn remove(&mut self, source: usize, path: &Path, inode: u64) -> bool {
+        let is_lost = !self.alive || !self.machine.is_read(inode);
+        if is_lost {
+            self.excuse(inode);
+        } else {
+            self.now.removed = Some(source);
+            self.now.removal.notify_one();
+        }
+        self.machine.remove(path);
+        is_lost
     }
 
     /// A name that rotation gives.

@@ -5,6 +5,10 @@
 //! otherwise, wants fields that nobody has, reads lines by another format; a sink
 //! or a source may be missing. What events mean stays, so that all rules do, but
 //! for what is on its way to a sink while it may be missing: that it may miss.
+//!
+//! Some come when a log has been removed while a tail has it open, and replace that
+//! tail: to what is in it beyond, and is still written to it, only the descriptor
+//! leads, which must go over to the next.
 
 use std::time::Duration;
 
@@ -24,6 +28,9 @@ use crate::source::Source;
 
 /// Between two reloads, in milliseconds, at most.
 const PAUSE_MS_MAX: u64 = 40_000;
+/// From the removal of a log to a reload, in milliseconds, at most: until then its
+/// program may write to it.
+const REMOVAL_MS_MAX: u64 = 1000;
 
 /// A topology with what it has of the one that it is a neighbour of.
 struct Neighbour {
@@ -45,10 +52,15 @@ pub(super) async fn now_and_then(
     faults: bool,
 ) {
     let mut gone = Vec::new();
-    for _ in 0..dice.pick(&[0, 0, 1, 2, 4, 8]) {
-        sleep(dice.time(0, PAUSE_MS_MAX)).await;
+    let mut left = dice.pick(&[0, 0, 1, 2, 4, 8]);
+    loop {
+        let renewed = pause(outside, dice, &mut left).await;
         let base = outside.lock().topology.clone();
-        let neighbour = Neighbour::new(dice, &base, faults, &mut gone);
+        let mut neighbour = Neighbour::new(dice, &base, faults, &mut gone);
+        if let Some(source) = renewed {
+            neighbour.renew(source, dice);
+        }
+        neighbour.reduce();
         let plan = neighbour.plan(outside, dice, world, reloader.seed());
         {
             let mut state = outside.lock();
@@ -71,7 +83,34 @@ pub(super) async fn now_and_then(
             }
         }
     }
-    std::future::pending::<()>().await;
+}
+
+/// Waits for the time of a reload: some time, if any are `left`, or a log that is
+/// removed. Then the source that follows it is to be replaced: the next one knows of
+/// the rest of that log from this one only.
+async fn pause(outside: &Outside, dice: &Dice, left: &mut u64) -> Option<usize> {
+    let removal = outside.lock().now.removal.clone();
+    loop {
+        let pause = async {
+            match *left {
+                0 => std::future::pending().await,
+                _ => sleep(dice.time(0, PAUSE_MS_MAX)).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = removal.notified() => {
+                if dice.chance(50) {
+                    sleep(dice.time(0, REMOVAL_MS_MAX)).await;
+                    return outside.lock().now.removed;
+                }
+            }
+            () = pause => {
+                *left -= 1;
+                return None;
+            }
+        }
+    }
 }
 
 impl Neighbour {
@@ -107,14 +146,19 @@ impl Neighbour {
             sinks.remove(place);
         }
         let sources = (0..base.sources.len()).filter(|s| !gone.contains(s));
-        let mut neighbour = Neighbour {
+        Neighbour {
             topology,
             sources: sources.collect(),
             sinks,
             ghost: dice.chance(40).then(|| dice.below(8)),
-        };
-        neighbour.reduce();
-        neighbour
+        }
+    }
+
+    /// Writes a source that follows files as it has never been.
+    fn renew(&mut self, source: usize, dice: &Dice) {
+        if let Hearing::Tails { open_max, .. } = &mut self.topology.sources[source].hearing {
+            *open_max = dice.between(512, 1 << 20);
+        }
     }
 
     /// Takes out what is missing.
