@@ -237,6 +237,17 @@ impl Tailer {
         entry.is_some_and(|entry| entry.input.is_some() || entry.is_as_seen(facts))
     }
 
+    /// Goes on with a file that is not open, and no longer where it was, in its copy:
+    /// it may have been truncated, or compressed, before anybody looked.
+    pub(super) fn go_on_elsewhere(&mut self, key: usize) {
+        let Some(entry) = self.entries.get(&key) else {
+            return;
+        };
+        let (copy, past, about) = (self.copy_of(entry), Past::of(entry), entry.about());
+        self.forget(key);
+        self.go_on_in(copy, past, about);
+    }
+
     /// Reads what a file was in its copy, now or when one is found.
     pub(super) fn go_on_in(&mut self, copy: Option<PathBuf>, past: Past, about: About) {
         match copy {

@@ -72,6 +72,8 @@ pub(super) struct Entry {
     /// The name that it had until it was renamed or removed.
     pub(super) gone: Option<PathBuf>,
     pub(super) unlinked: bool,
+    /// Whether it was read to its end after that.
+    pub(super) was_ended: bool,
     pub(super) hold: Hold,
     /// The last look at everything that found it.
     pub(super) seen: u64,
@@ -130,6 +132,7 @@ impl Entry {
             grown: Instant::now(),
             gone: None,
             unlinked: false,
+            was_ended: false,
             hold: Hold::default(),
             seen: 0,
             progress,

@@ -84,6 +84,7 @@ impl Tailer {
                 match entry.size_now(&*self.outlet.world.files) {
                     Some(size) if size != entry.read => self.enqueue(key),
                     Some(_) if rests < GONE_WAIT => {}
+                    None if !entry.was_ended => self.go_on_elsewhere(key),
                     _ => self.forget(key),
                 }
             }
@@ -96,6 +97,7 @@ impl Tailer {
     pub(super) async fn retire(&mut self, key: usize, wholly: bool) -> Result<(), SourceError> {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.finish(&self.outlet).await?;
+            entry.was_ended = true;
         }
         self.close(key);
         if wholly {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::Start;
 use super::about::{About, Known};
-use super::catch_up::Past;
 use super::entry::{Entry, Input};
 use super::find::{Place, Visit};
 use super::identity::{Identity, Print, Trail};
@@ -226,9 +225,7 @@ impl Tailer {
             && opened().is_ok_and(|(file, _)| print.matches(&*file).unwrap_or(false));
         if !same {
             // Truncated, or another file in its place: it may have been copied.
-            let (copy, past, about) = (self.copy_of(entry), Past::of(entry), entry.about());
-            self.forget(key);
-            self.go_on_in(copy, past, about);
+            self.go_on_elsewhere(key);
         }
         !same
     }

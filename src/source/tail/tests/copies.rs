@@ -186,6 +186,39 @@ async fn a_copy_of_a_file_that_is_not_open_is_read_on() {
     );
 }
 
+/// Though it was renamed then, and compressed before anybody looked.
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_file_that_was_closed_is_read_where_it_was_compressed() {
+    let place = Place::new();
+    place.append("a.log", "1 one\n");
+    let mut tail = place.tail("*.log", serde_json::json!({ "open_max": 1 }));
+    tail.open().await.expect("opened");
+    let world = World {
+        files: Arc::new(Unwatched),
+        ..World::simulated(Timestamp(0), 1)
+    };
+    let running = Running::begin(&world, tail, Recorder::holding());
+    running.hold_up_behind(&place, "b.log", "b.log").await;
+    place.append("a.log", "2 two\n");
+    std::fs::rename(place.path("a.log"), place.path("a.log.1")).expect("renamed");
+    // Before it could have the inode of the old one.
+    place.append("a.log", "3 three\n");
+    place.compress("a.log.1");
+    running.recorder.let_through(1000);
+    running.recorder.wait_line("3 three\n").await;
+    // Until then it might have been renamed once more.
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let events = running.events_to("3 three\n").await;
+    let expected = [
+        "0 held up\n",
+        "1 one\n",
+        "1 other\n",
+        "2 two\n",
+        "3 three\n",
+    ];
+    assert_eq!(events, expected);
+}
+
 /// Though it has the inode of a copy that was read before, and was removed since.
 #[tokio::test]
 async fn a_copy_in_the_place_of_another_is_read_on() {
