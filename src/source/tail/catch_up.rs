@@ -366,21 +366,24 @@ impl Tailer {
     }
 }
 
-/// A file's content behind what was read of a kept one, if it begins as that
-/// did.
+/// A file's content behind what was read of a kept one, if it reads as that did up to
+/// there.
 fn rest_of(files: &dyn Files, path: &Path, kept: &Saved) -> Option<(Input, Facts)> {
     let (file, facts) = open(files, path).ok()?;
     if !facts.is_file() {
         return None;
     }
     if is_compressed(path) {
-        if !begins_so(files, path, kept.print).ok()? {
+        let Print { bytes, .. } = kept.trail;
+        let trail = || bytes_at(files, path, kept.offset.checked_sub(bytes as u64)?, bytes).ok();
+        let goes_on = || bytes == 0 || trail().is_some_and(|t| Print::of(&t) == kept.trail);
+        if !begins_so(files, path, kept.print).ok()? || !goes_on() {
             return None;
         }
         return Some((Input::of(path, file, kept.offset).ok()?, facts));
     }
     let same = Identity::of(&facts) == kept.identity || kept.print.bytes > 0;
-    let fits = same && facts.bytes >= kept.offset && kept.print.matches(&*file).ok()?;
+    let fits = same && facts.bytes >= kept.offset && kept.is_read_of(&*file).ok()?;
     fits.then_some((Input::Plain(file), facts))
 }
 

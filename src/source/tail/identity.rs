@@ -63,6 +63,18 @@ impl Print {
         Ok(Print::before(file, self.bytes as u64)? == self)
     }
 
+    /// Whether this is what stands right before a position of a file; of no bytes it
+    /// says nothing against it.
+    pub(super) fn stands_before(self, file: &dyn Opened, end: u64) -> io::Result<bool> {
+        let mut buffer = [0; TRAIL_BYTES];
+        let bytes = self.bytes.min(TRAIL_BYTES);
+        let Some(start) = end.checked_sub(bytes as u64) else {
+            return Ok(false);
+        };
+        let there = read_there(file, start, &mut buffer[..bytes])?;
+        Ok(self.bytes == 0 || Print::of(there) == self)
+    }
+
     /// Whether there is more to be hashed, of a file that has `bytes`.
     pub(super) fn can_grow(self, bytes: u64) -> bool {
         self.bytes < PRINT_BYTES && bytes > self.bytes as u64
@@ -99,6 +111,18 @@ impl Trail {
         let goes = self.bytes.len().saturating_sub(stays);
         self.bytes.drain(..goes);
         self.bytes.extend_from_slice(last);
+    }
+
+    /// What of it stands before a position that is not behind it.
+    pub(super) fn print_before(&self, end: u64) -> Print {
+        let (start, _) = self.place();
+        let bytes = end
+            .checked_sub(start)
+            .and_then(|len| self.bytes.get(..len as usize));
+        match bytes {
+            Some(bytes) if !bytes.is_empty() => Print::of(bytes),
+            _ => Print::default(),
+        }
     }
 
     /// Where it begins, and how long it is.
@@ -175,6 +199,20 @@ mod tests {
         let mut trail = Trail::before(&file, 10).unwrap();
         assert!(trail.fits(&content[..10]) && trail.fits(&content[..3]) && trail.fits(b""));
         assert!(!trail.fits(&content[1..4]));
+        let print = Trail::before(&file, 300).unwrap().print_before(290);
+        assert_eq!(print, Print::of(&content[44..290]));
+        let stands = |print: Print, end| print.stands_before(&file, end).unwrap();
+        assert!(stands(print, 290) && !stands(print, 291) && !stands(print, 100));
+        assert!(stands(Print::default(), 100));
+        // Of what is not known nothing is said.
+        for elsewhere in [5, 10, 11] {
+            let trail = Trail {
+                end: 20,
+                bytes: vec![0; 10],
+            };
+            let print = trail.print_before(elsewhere);
+            assert_eq!(print == Print::default(), elsewhere <= 10);
+        }
         // Elsewhere it is another one.
         trail.follow(100, &content[100..103]);
         assert_eq!(trail.place(), (100, 3));

@@ -222,6 +222,7 @@ impl Entry {
             path: was.unwrap_or(&self.path).clone(),
             real: moved.or(self.real.as_ref()).cloned(),
             offset: self.saved,
+            trail: self.trail.print_before(self.saved),
             seen: day,
         }
     }

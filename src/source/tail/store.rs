@@ -10,7 +10,7 @@
 //! {"format":"tflog tail","version":1} 6f0c1b2a
 //! {"file":"0f…","device":64,"inode":7,"bytes":1024,"hash":"1f…","path":"/a/b","offset":0} …
 //! {"whole":true} …
-//! {"file":"0f…","offset":812} …
+//! {"file":"0f…","offset":812,"trail_bytes":256,"trail":"2a…"} …
 //! {"file":"0f…","gone":true} …
 //! ```
 //!
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Identity, Print};
-use crate::seam::{DiskFile, DiskRoot};
+use crate::seam::{DiskFile, DiskRoot, Opened};
 
 const FORMAT: &str = "tflog tail";
 const VERSION: u64 = 1;
@@ -47,6 +47,8 @@ pub(super) struct Saved {
     /// Where the path led, if it was a symbolic link.
     pub(super) real: Option<PathBuf>,
     pub(super) offset: u64,
+    /// What stands before that, if it is known: beginnings may be alike.
+    pub(super) trail: Print,
     /// The day on which it was last there, from 1970 on.
     pub(super) seen: u64,
 }
@@ -87,6 +89,11 @@ struct Line {
     real: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
+    /// Of what stands before it, which older versions do not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -162,16 +169,15 @@ impl Store {
     }
 
     /// Keeps how far a file got.
-    pub(super) fn advance(&mut self, id: u128, offset: u64) {
+    pub(super) fn advance(&mut self, id: u128, offset: u64, trail: Print) {
         let Some(saved) = self.files.get_mut(&id) else {
             return;
         };
         if saved.offset != offset {
-            saved.offset = offset;
+            (saved.offset, saved.trail) = (offset, trail);
             self.append(&Line {
                 file: Some(hex(id)),
-                offset: Some(offset),
-                ..Line::default()
+                ..Line::at(offset, trail)
             });
         }
     }
@@ -344,8 +350,39 @@ impl Store {
         } else if let Some(saved) = saved_of(line) {
             self.files.insert(id, saved);
         } else if let (Some(saved), Some(offset)) = (self.files.get_mut(&id), line.offset) {
-            saved.offset = offset;
+            (saved.offset, saved.trail) = (offset, line.trail());
         }
+    }
+}
+
+impl Saved {
+    /// Whether a file reads as this one did, at its beginning and before where it was
+    /// read to.
+    pub(super) fn is_read_of(&self, file: &dyn Opened) -> io::Result<bool> {
+        Ok(self.print.matches(file)? && self.trail.stands_before(file, self.offset)?)
+    }
+}
+
+impl Line {
+    /// How far a file got.
+    fn at(offset: u64, trail: Print) -> Line {
+        let is_known = trail.bytes > 0;
+        Line {
+            offset: Some(offset),
+            trail_bytes: is_known.then_some(trail.bytes),
+            trail: is_known.then(|| hex(trail.hash.into())),
+            ..Line::default()
+        }
+    }
+
+    fn trail(&self) -> Print {
+        let hash = self.trail.as_deref().and_then(unhex);
+        let known = self.trail_bytes.zip(hash);
+        let print = known.map(|(bytes, hash)| Print {
+            bytes,
+            hash: hash as u64,
+        });
+        print.unwrap_or_default()
     }
 }
 
@@ -381,9 +418,8 @@ fn file_line(id: u128, saved: &Saved) -> Line {
             .real
             .as_ref()
             .and_then(|real| Some(real.to_str()?.to_owned())),
-        offset: Some(saved.offset),
         seen: Some(saved.seen),
-        ..Line::default()
+        ..Line::at(saved.offset, saved.trail)
     }
 }
 
@@ -408,6 +444,7 @@ fn saved_of(line: &Line) -> Option<Saved> {
         path,
         real: line.real.as_ref().map(PathBuf::from),
         offset: line.offset?,
+        trail: line.trail(),
         seen: line.seen?,
     })
 }

@@ -322,7 +322,7 @@ impl Tailer {
         let ids = self.kept.get(&Identity::of(facts))?.iter();
         let kept = ids.filter_map(|id| Some((*id, self.orphans.get(id)?)));
         let kept = kept.filter(|(_, kept)| {
-            facts.bytes >= kept.offset && kept.print.matches(file).unwrap_or(false)
+            facts.bytes >= kept.offset && kept.is_read_of(file).unwrap_or(false)
         });
         let best = kept.max_by_key(|(_, kept)| kept.print.bytes);
         best.map(|(id, kept)| (id, kept.offset))

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::catch_up::{Past, Suspect};
 use super::entry::{Entry, Turn};
-use super::identity::Identity;
+use super::identity::{Identity, Print};
 use super::legacy::Part;
 use super::numbers::{Extent, Numbers};
 use super::settle::{Open, Progress};
@@ -409,7 +409,8 @@ impl Tailer {
             if settled != entry.saved {
                 entry.saved = settled;
                 if let Some(store) = &mut self.store {
-                    store.advance(entry.stream.origin, settled);
+                    let trail = entry.trail.print_before(settled);
+                    store.advance(entry.stream.origin, settled, trail);
                 }
             }
         }
@@ -420,7 +421,8 @@ impl Tailer {
                 if done {
                     store.remove(leaving.id);
                 } else {
-                    store.advance(leaving.id, leaving.progress.settled());
+                    let settled = leaving.progress.settled();
+                    store.advance(leaving.id, settled, Print::default());
                 }
             }
             !done

@@ -14,8 +14,14 @@ fn saved(inode: u64, offset: u64) -> Saved {
         path: format!("/var/log/{inode}.log").into(),
         real: Some("/elsewhere".into()),
         offset,
+        trail: trail(offset),
         seen: 20_000,
     }
+}
+
+/// What stands before a position.
+fn trail(offset: u64) -> Print {
+    Print::of(&offset.to_le_bytes())
 }
 
 fn journal(disk: &FaultyDisk) -> (PathBuf, Vec<u8>) {
@@ -39,11 +45,11 @@ fn positions_are_there_again_after_a_crash() {
         ..saved(9, 4)
     };
     store.put(u128::MAX, odd.clone());
-    store.advance(1, 100);
-    store.advance(2, 200);
+    store.advance(1, 100, trail(100));
+    store.advance(2, 200, trail(200));
     store.remove(3);
     store.sync().unwrap();
-    store.advance(1, 999);
+    store.advance(1, 999, trail(999));
     store.write().unwrap();
     drop(store);
     let store = open(&disk).unwrap();
@@ -58,13 +64,35 @@ fn positions_are_there_again_after_a_crash() {
     assert_eq!(store.files()[&1].offset, 999);
 }
 
+/// Versions before wrote no trails, and read over those of later ones.
+#[test]
+fn positions_without_a_trail_are_as_they_were() {
+    let old = Saved {
+        trail: Print::default(),
+        ..saved(1, 10)
+    };
+    let disk = FaultyDisk::default();
+    let mut store = open(&disk).unwrap();
+    store.put(1, old.clone());
+    store.put(2, saved(2, 10));
+    store.advance(2, 20, Print::default());
+    store.sync().unwrap();
+    let (_, text) = journal(&disk);
+    let text = String::from_utf8(text).unwrap();
+    let with = |text: &str| text.lines().filter(|line| line.contains("trail")).count();
+    assert_eq!(with(&text), 1, "{text}");
+    let store = open(&disk).unwrap();
+    assert_eq!(store.files()[&1], old);
+    assert_eq!(store.files()[&2].trail, Print::default());
+}
+
 #[test]
 fn a_journal_is_taken_as_far_as_it_is_whole() {
     let disk = FaultyDisk::default();
     let mut store = open(&disk).unwrap();
     store.put(1, saved(1, 0));
     for offset in [10, 20, 30] {
-        store.advance(1, offset);
+        store.advance(1, offset, trail(offset));
     }
     store.sync().unwrap();
     let (path, text) = journal(&disk);
@@ -138,7 +166,7 @@ fn a_disk_that_fails_loses_nothing_that_was_synced() {
     store.put(1, saved(1, 0));
     store.sync().unwrap();
     disk.set_room(Some(10));
-    store.advance(1, 500);
+    store.advance(1, 500, trail(500));
     assert!(store.sync().is_err(), "full");
     assert!(store.sync().is_err(), "still full");
     disk.set_room(None);
@@ -146,7 +174,7 @@ fn a_disk_that_fails_loses_nothing_that_was_synced() {
     disk.crash();
     assert_eq!(open(&disk).unwrap().files()[&1].offset, 500);
     let mut store = open(&disk).unwrap();
-    store.advance(1, 600);
+    store.advance(1, 600, trail(600));
     disk.fail_syncs(1);
     assert!(store.sync().is_err());
     store.sync().unwrap();
@@ -160,7 +188,7 @@ fn a_journal_stays_in_proportion() {
     let mut store = open(&disk).unwrap();
     store.put(1, saved(1, 0));
     for offset in 1..100_000 {
-        store.advance(1, offset);
+        store.advance(1, offset, trail(offset));
         if offset % 100 == 0 {
             store.write().unwrap();
         }

@@ -301,6 +301,34 @@ async fn a_start_between_copy_and_truncation_reads_each_line_once() {
     }
 }
 
+/// After a start too a copy is known by what stands before where reading stood, and a
+/// file that was truncated by that not standing there.
+#[tokio::test]
+async fn what_only_begins_the_same_is_no_rest() {
+    let banner = "0 the same in each\n".repeat(100);
+    for is_compressed in [false, true] {
+        let place = Place::new();
+        place.append("a.log", &format!("{banner}1 one\n"));
+        let running = place.start("a.log", none()).await;
+        running.recorder.wait_line("1 one\n").await;
+        running.stop().await;
+        place.append("a.log.1", &format!("{banner}1 before\n2 delivered\n"));
+        place.append("a.log", "2 two\n");
+        place.copy("a.log", "a.log.2");
+        if is_compressed {
+            place.compress("a.log.1");
+            place.compress("a.log.2");
+        }
+        place.truncate("a.log");
+        place.append("a.log", &format!("{banner}3 three\n4 four\n"));
+        let running = place.start("a.log", none()).await;
+        running.recorder.wait_line("2 two\n").await;
+        let events = running.events_to("4 four\n").await;
+        assert_eq!(events[..100].concat(), banner);
+        assert_eq!(events[100..], ["2 two\n", "3 three\n", "4 four\n"]);
+    }
+}
+
 /// The rest of a file that was compressed while tflog was down is read to its end,
 /// though the first to try ends before it, or what was read is given up.
 #[tokio::test]
