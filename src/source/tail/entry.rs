@@ -71,7 +71,6 @@ pub(super) struct Entry {
     pub(super) grown: Instant,
     /// The name that it had until it was renamed or removed.
     pub(super) gone: Option<PathBuf>,
-    pub(super) unlinked: bool,
     /// Whether it was read to its end after that.
     pub(super) was_ended: bool,
     pub(super) hold: Hold,
@@ -131,7 +130,6 @@ impl Entry {
             queued: false,
             grown: Instant::now(),
             gone: None,
-            unlinked: false,
             was_ended: false,
             hold: Hold::default(),
             seen: 0,
@@ -145,7 +143,6 @@ impl Entry {
             return Ok(Look::Same);
         };
         let facts = file.facts()?;
-        self.unlinked = facts.names == 0;
         let (size, same) = (facts.bytes, self.changed == facts.changed);
         if size < self.read {
             return Ok(Look::Rewritten);

@@ -227,9 +227,10 @@ impl Entry {
         }
     }
 
-    /// Whether it can be opened again.
+    /// Whether it can be opened again, as far as its names say now.
     pub(super) fn may_close(&self) -> bool {
-        matches!(self.input, Some(Input::Plain(_))) && !self.unlinked && self.gone.is_none()
+        let is_plain = matches!(self.input, Some(Input::Plain(_)));
+        is_plain && self.gone.is_none() && !self.is_unlinked()
     }
 
     /// Whether only who has it open can read it.

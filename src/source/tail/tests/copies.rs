@@ -10,7 +10,7 @@ use crate::seam::{Facts, Files, Opened, RealFiles};
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Files that nobody can be told of, so that a tail needs no thread to wait in.
-struct Unwatched;
+pub(super) struct Unwatched;
 
 impl Files for Unwatched {
     fn open(&self, path: &Path) -> std::io::Result<Box<dyn Opened>> {

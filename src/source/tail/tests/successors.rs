@@ -2,7 +2,9 @@
 
 use std::fs::File;
 
+use super::copies::Unwatched;
 use super::*;
+use crate::event::Timestamp;
 
 impl Place {
     /// A file that is kept open to be written to.
@@ -78,6 +80,32 @@ async fn only_what_is_still_wanted_goes_over() {
     let second = place.start_into(second, Recorder::new()).await;
     second.recorder.wait_lines(1).await;
     assert_eq!(second.stop().await.text(), "three\n");
+}
+
+/// Though another file that is found in the same look is to have its descriptor.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_just_removed_is_not_closed_for_another() {
+    let place = Place::new();
+    let file = place.writer("b.log");
+    write(&file, "one\n");
+    let mut tail = place.tail("*.log", serde_json::json!({ "open_max": 1 }));
+    tail.open().await.expect("opened");
+    let world = World {
+        files: Arc::new(Unwatched),
+        ..World::simulated(Timestamp(0), 1)
+    };
+    let running = Running::begin(&world, tail, Recorder::new());
+    running.recorder.wait_line("one\n").await;
+    std::fs::remove_file(place.path("b.log")).expect("removed");
+    write(&file, "two\n");
+    place.append("a.log", "other\n");
+    running.recorder.wait_line("other\n").await;
+    // Long enough for it to be let go.
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let recorder = running.stop().await;
+    let mut events = recorder.events();
+    events.sort_unstable();
+    assert_eq!(events, ["one\n", "other\n", "two\n"]);
 }
 
 /// Nobody comes after it: what only it can read is read at once.
