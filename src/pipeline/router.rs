@@ -62,6 +62,8 @@ pub(super) struct Router {
     pub(super) report: Arc<dyn Settled>,
     pub(super) lists: Lists,
     pub(super) clock: Clock,
+    /// Whether who reads lines parses them too, if they need not wait.
+    pub(super) parses_at_once: bool,
     pub(super) scratch: Scratch,
 }
 
@@ -90,13 +92,15 @@ impl Scratch {
 }
 
 impl Router {
-    /// Routes a batch at once if nothing has to be found in its lines or done to
-    /// its events, and all required sinks have room; else it comes back.
+    /// Routes a batch at once if nothing has to be done to its events, nor found in
+    /// its lines (or it is parsed at once), and all required sinks have room; else it
+    /// comes back, to be parsed in its turn, when another plan may be in force.
     pub(super) fn route_now(&mut self, mut arrival: Arrival) -> Option<Arrival> {
-        if self.lanes.read_any() || self.lists.run_any() {
+        if self.lists.run_any() || self.lanes.read_any() && !self.parses_at_once {
             return Some(arrival);
         }
         let batch = arrival.batch_mut()?;
+        self.lanes.parse(batch);
         self.evaluate(batch);
         self.prepare(batch);
         self.count_rows(batch.rows());

@@ -2,7 +2,8 @@
 //!
 //! A batch whose lines nobody asks about costs less to route than to hand to
 //! another thread: its reader routes it itself, as long as nothing that came
-//! before waits and all required sinks have room. All others queue for the stage.
+//! before waits and all required sinks have room. All others queue for the stage;
+//! with few processors only those for whose events there are lists, or no room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -199,6 +199,7 @@ impl Pipeline {
             report: Arc::new(report),
             lists: self.standing.with.lists(place),
             clock: self.world.clock.clone(),
+            parses_at_once: self.world.few_processors,
             scratch: Scratch::of(plan),
         };
         let shortcut = Shortcut::new(router);

@@ -27,6 +27,10 @@ pub use spawn::{Spawn, Spawner, Stage};
 pub use state::{StateDirectory, StateError, StateLock};
 pub use time::{Clock, Random};
 
+/// With two, reading and parsing on one thread is a little faster than on two beside a
+/// sink's, and with one much faster; with more it would keep a source to one of them.
+const FEW_PROCESSORS: usize = 2;
+
 /// The seams, together.
 #[derive(Clone)]
 pub struct World {
@@ -36,6 +40,9 @@ pub struct World {
     pub random: Random,
     /// Threads or inline tasks.
     pub spawn: Spawn,
+    /// Whether there are so few processors that one thread had better do what
+    /// comes up than hand it to the next.
+    pub few_processors: bool,
     /// Files of tflog's own.
     pub disk: Arc<dyn Disk>,
     /// Files of other programs.
@@ -53,6 +60,8 @@ impl World {
             clock: Clock::System,
             random: Random::system(),
             spawn: Spawn::Threads(runtime),
+            few_processors: std::thread::available_parallelism()
+                .is_ok_and(|processors| processors.get() <= FEW_PROCESSORS),
             disk: Arc::new(RealDisk),
             files: Arc::new(RealFiles),
             network: Arc::new(RealNetwork::default()),
@@ -78,6 +87,7 @@ impl World {
             clock: Clock::simulated(start),
             random: Random::seeded(seed),
             spawn: Spawn::Inline,
+            few_processors: false,
             disk: Arc::new(RealDisk),
             files: Arc::new(RealFiles),
             network: Arc::new(RealNetwork::default()),

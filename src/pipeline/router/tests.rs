@@ -60,6 +60,7 @@ async fn what_is_held_when_a_router_goes_is_abandoned() {
         }),
         lists: withs.lists(0),
         clock: World::simulated(Timestamp(0), 7).clock,
+        parses_at_once: false,
         scratch: Scratch::default(),
     };
     let shortcut = Shortcut::new(router);

@@ -127,6 +127,7 @@ async fn run(
     let time = files.begin();
     let world = World {
         spawn: Spawn::By(hand.clone()),
+        few_processors: dice.other().chance(50),
         disk: Arc::new(disk),
         network: Arc::new(MemoryNetwork::default()),
         files: Arc::new(files),
