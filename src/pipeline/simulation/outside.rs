@@ -53,8 +53,8 @@ pub(super) struct State {
     /// part was delivered comes again as a whole, and after a death what was
     /// settled shortly before it.
     pub(super) early_ends: u32,
-    /// Times that a sink was taken out: what it gave up of a file's lines has the
-    /// tail begin again there.
+    /// Times that a sink was taken out, and what it gave up of a file's lines has the
+    /// tail begin again there; or that a tail was replaced while the disk failed.
     pub(super) rereads: u32,
     /// Whether nothing has failed there so far, nor was lost with the power.
     pub(super) is_disk_certain: bool,

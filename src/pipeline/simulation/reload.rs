@@ -297,6 +297,8 @@ impl State {
             }
         }
         self.rereads += missing.len() as u32;
+        // Positions that could not be kept the next tail does not know.
+        self.rereads += u32::from(self.now.disk_harmed);
         self.now.missing.extend(missing);
         self.now.reopened.extend(reopened);
     }
