@@ -21,6 +21,17 @@ const ROTATE_WAIT: Duration = Duration::from_secs(5);
 /// How long after that it is still looked at, if it has another name.
 const GONE_WAIT: Duration = Duration::from_mins(10);
 
+/// What a file does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Busy {
+    /// It has not grown for a while.
+    Rests,
+    /// It has, and has no turn ahead.
+    Waits,
+    /// It has one.
+    Reads,
+}
+
 impl Tailer {
     /// A file is no longer where it was.
     pub(super) fn lost_name(&mut self, key: usize) {
@@ -224,6 +235,17 @@ impl Entry {
             offset: self.saved,
             trail: self.trail.print_before(self.saved),
             seen: day,
+        }
+    }
+
+    /// How likely it is to be read soon.
+    pub(super) fn busy(&self) -> Busy {
+        if self.queued {
+            Busy::Reads
+        } else if self.grown.elapsed() < ROTATE_WAIT {
+            Busy::Waits
+        } else {
+            Busy::Rests
         }
     }
 

@@ -11,6 +11,7 @@ use super::about::{About, Known};
 use super::entry::{Entry, Input};
 use super::find::{Place, Visit};
 use super::identity::{Identity, Print, Trail};
+use super::rotate::Busy;
 use super::settle::Progress;
 use super::tailer::Tailer;
 use super::watch::{Hint, Watch};
@@ -388,8 +389,9 @@ impl Tailer {
 
     /// Keeps a file open, and another one not, where there are too many.
     fn set_input(&mut self, key: usize, input: Input) {
-        // Those with a turn ahead only where all have one.
-        for idle_only in [true, false] {
+        // What rests, else what has no turn ahead, else the one that is open for longest:
+        // of a file that is removed while it is closed the rest is lost.
+        for least in [Busy::Rests, Busy::Waits, Busy::Reads] {
             for _ in 0..self.opened.len() {
                 if self.open_files < self.settings.open_max {
                     break;
@@ -400,7 +402,7 @@ impl Tailer {
                 match self.entries.get(&other) {
                     None => {}
                     Some(entry) if entry.input.is_none() => {}
-                    Some(entry) if entry.may_close() && !(idle_only && entry.queued) => {
+                    Some(entry) if entry.busy() <= least && entry.may_close() => {
                         self.close(other);
                     }
                     Some(_) => self.opened.push_back(other),

@@ -108,6 +108,36 @@ async fn a_file_that_was_just_removed_is_not_closed_for_another() {
     assert_eq!(events, ["one\n", "other\n", "two\n"]);
 }
 
+/// Of two files the one that still grows stays open, though it was opened before.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_grows_is_not_closed_while_another_rests() {
+    let place = Place::new();
+    let file = place.writer("a.log");
+    write(&file, "a one\n");
+    let mut tail = place.tail("*.log", serde_json::json!({ "open_max": 2 }));
+    tail.open().await.expect("opened");
+    let world = World {
+        files: Arc::new(Unwatched),
+        ..World::simulated(Timestamp(0), 1)
+    };
+    let running = Running::begin(&world, tail, Recorder::new());
+    running.recorder.wait_line("a one\n").await;
+    place.append("b.log", "b one\n");
+    running.recorder.wait_line("b one\n").await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    write(&file, "a two\n");
+    running.recorder.wait_line("a two\n").await;
+    place.append("c.log", "c one\n");
+    running.recorder.wait_line("c one\n").await;
+    // It cannot be opened again.
+    write(&file, "a three\n");
+    std::fs::remove_file(place.path("a.log")).expect("removed");
+    let read = running.recorder.wait_line("a three\n");
+    let read = tokio::time::timeout(Duration::from_mins(1), read).await;
+    read.expect("it is still open");
+    running.stop().await;
+}
+
 /// Nobody comes after it: what only it can read is read at once.
 #[tokio::test]
 async fn removed_files_are_read_to_their_end_at_a_stop() {
