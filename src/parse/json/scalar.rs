@@ -115,7 +115,7 @@ pub(super) fn bare(text: &[u8], at: usize, end: usize) -> Option<(usize, Cell)> 
     {
         return Some((at + len, Cell::new(at, at + len)));
     }
-    rare_bare(&text[..end], at)
+    rare_bare(line, at)
 }
 
 #[inline(never)]

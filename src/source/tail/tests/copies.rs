@@ -10,7 +10,7 @@ use crate::seam::{Facts, Files, Opened, RealFiles};
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Files that nobody can be told of, so that a tail needs no thread to wait in.
-pub(super) struct Unwatched;
+struct Unwatched;
 
 impl Files for Unwatched {
     fn open(&self, path: &Path) -> std::io::Result<Box<dyn Opened>> {
@@ -34,7 +34,26 @@ impl Files for Unwatched {
     }
 }
 
+/// One thread, where time passes as a test says.
+fn unwatched() -> World {
+    World {
+        files: Arc::new(Unwatched),
+        ..World::simulated(Timestamp(0), 1)
+    }
+}
+
 impl Place {
+    /// Follows all logs there, with so many files open, on the thread of the test.
+    pub(super) async fn start_unwatched(
+        &self,
+        open_max: usize,
+        recorder: Arc<Recorder>,
+    ) -> Running {
+        let mut tail = self.tail("*.log", serde_json::json!({ "open_max": open_max }));
+        tail.open().await.expect("opened");
+        Running::begin(&unwatched(), tail, recorder)
+    }
+
     /// Takes a file for written so long ago.
     fn set_age(&self, name: &str, age: Duration) {
         let file = std::fs::File::open(self.path(name)).expect("there");
@@ -127,10 +146,7 @@ async fn a_copy_waits_as_long_as_nobody_could_look_at_its_original() {
     place.append("a.log", "1 one\n");
     let mut tail = place.tail("*.log*", none());
     tail.open().await.expect("opened");
-    let world = World {
-        files: Arc::new(Unwatched),
-        ..World::simulated(Timestamp(0), 1)
-    };
+    let world = unwatched();
     let recorder = Recorder::holding();
     recorder.let_through(1);
     let (stopper, stop) = Stop::new().expect("pipe");
@@ -191,13 +207,7 @@ async fn a_copy_of_a_file_that_is_not_open_is_read_on() {
 async fn the_rest_of_a_file_that_was_closed_is_read_where_it_was_compressed() {
     let place = Place::new();
     place.append("a.log", "1 one\n");
-    let mut tail = place.tail("*.log", serde_json::json!({ "open_max": 1 }));
-    tail.open().await.expect("opened");
-    let world = World {
-        files: Arc::new(Unwatched),
-        ..World::simulated(Timestamp(0), 1)
-    };
-    let running = Running::begin(&world, tail, Recorder::holding());
+    let running = place.start_unwatched(1, Recorder::holding()).await;
     running.hold_up_behind(&place, "b.log", "b.log").await;
     place.append("a.log", "2 two\n");
     std::fs::rename(place.path("a.log"), place.path("a.log.1")).expect("renamed");

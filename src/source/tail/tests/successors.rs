@@ -2,9 +2,7 @@
 
 use std::fs::File;
 
-use super::copies::Unwatched;
 use super::*;
-use crate::event::Timestamp;
 
 impl Place {
     /// A file that is kept open to be written to.
@@ -88,13 +86,7 @@ async fn a_file_that_was_just_removed_is_not_closed_for_another() {
     let place = Place::new();
     let file = place.writer("b.log");
     write(&file, "one\n");
-    let mut tail = place.tail("*.log", serde_json::json!({ "open_max": 1 }));
-    tail.open().await.expect("opened");
-    let world = World {
-        files: Arc::new(Unwatched),
-        ..World::simulated(Timestamp(0), 1)
-    };
-    let running = Running::begin(&world, tail, Recorder::new());
+    let running = place.start_unwatched(1, Recorder::new()).await;
     running.recorder.wait_line("one\n").await;
     std::fs::remove_file(place.path("b.log")).expect("removed");
     write(&file, "two\n");
@@ -114,13 +106,7 @@ async fn a_file_that_grows_is_not_closed_while_another_rests() {
     let place = Place::new();
     let file = place.writer("a.log");
     write(&file, "a one\n");
-    let mut tail = place.tail("*.log", serde_json::json!({ "open_max": 2 }));
-    tail.open().await.expect("opened");
-    let world = World {
-        files: Arc::new(Unwatched),
-        ..World::simulated(Timestamp(0), 1)
-    };
-    let running = Running::begin(&world, tail, Recorder::new());
+    let running = place.start_unwatched(2, Recorder::new()).await;
     running.recorder.wait_line("a one\n").await;
     place.append("b.log", "b one\n");
     running.recorder.wait_line("b one\n").await;
