@@ -1,22 +1,29 @@
-//! Sixteen bytes at a time: the questions that scanners and encoders ask of a
-//! chunk of text.
+//! Sixteen bytes at a time, or more: the questions that scanners and encoders
+//! ask of a chunk of text.
 //!
 //! An answer is a mask with bit `i` for byte `i`. On x86-64 every question is
 //! a few SSE2 instructions; elsewhere the compiler vectorises plain loops as
 //! well as it can. All unsafe code of scanning is here, and all it does is
 //! to use instructions that the target always has, on bytes that are borrowed.
+//!
+//! A loop that is worth two copies of its code is a [`Scan`], which [`Widest`]
+//! runs with the widest chunks that the processor has: see `wide`.
 
 // The hot loops are of small functions in other files that must not be calls.
 #![allow(clippy::inline_always)]
 
+mod wide;
+
+pub(crate) use wide::{Narrow, Scan, WIDE, Widest, Width};
+
 #[cfg(not(target_arch = "x86_64"))]
-use portable::Lanes;
+use portable::Lanes as Native;
 #[cfg(target_arch = "x86_64")]
-use sse2::Lanes;
+use sse2::Lanes as Native;
 
 /// Sixteen bytes of the text.
 #[derive(Clone, Copy)]
-pub(crate) struct Chunk(Lanes);
+pub(crate) struct Chunk(Native);
 
 impl Chunk {
     /// How many bytes a chunk has.
@@ -26,7 +33,7 @@ impl Chunk {
     /// may reach behind the line: whoever asks compares positions.
     #[inline(always)]
     pub(crate) fn load(text: &[u8], at: usize) -> Chunk {
-        match Lanes::load(text, at) {
+        match Native::load(text, at) {
             Some(lanes) => Chunk(lanes),
             None => Chunk::load_last(text, at),
         }
@@ -43,7 +50,7 @@ impl Chunk {
     /// A chunk of these bytes.
     #[inline(always)]
     pub(crate) fn new(bytes: &[u8; Self::LEN]) -> Chunk {
-        Chunk(Lanes::new(bytes))
+        Chunk(Native::new(bytes))
     }
 
     /// Bytes that end a run of plain ASCII in a string: quotes, backslashes,

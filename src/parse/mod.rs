@@ -123,7 +123,9 @@ pub trait Parser: Send {
 
 /// Reads one row by `read`, which is asked for the first line of the event;
 /// whether it could.
-#[inline]
+// What is compiled for wider chunks must not be left by a call.
+#[allow(clippy::inline_always)]
+#[inline(always)]
 fn parse_row(
     text: &[u8],
     ends: &[u32],
@@ -149,7 +151,9 @@ fn parse_row(
 }
 
 /// A row without its terminator.
-#[inline]
+// What is compiled for wider chunks must not be left by a call.
+#[allow(clippy::inline_always)]
+#[inline(always)]
 fn line_of(text: &[u8], ends: &[u32], row: usize) -> Range<usize> {
     let start = row.checked_sub(1).map_or(0, |before| ends[before] as usize);
     trim_terminator(text, start..ends[row] as usize)

@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
+use super::super::Parser;
 use super::super::pairs::Pairs;
 use super::super::pattern::Pattern;
 use super::super::syslog::Syslog;
 use super::super::text::Text;
-use super::super::{Parser, parse_row};
 use super::bytes::{AsciiSet, ByteSet};
 use crate::event::Columns;
 
@@ -73,9 +73,7 @@ impl Candidate {
         out: &mut Columns,
     ) -> bool {
         match self {
-            Candidate::Json(parser) => {
-                may_be_object(&text[line.clone()]) && parser.parse_line(text, line, row, out)
-            }
+            Candidate::Json(parser) => parser.parse_line(text, line, row, out),
             Candidate::Pattern(parser) => parser.parse_line(text, line, row, out),
             Candidate::Syslog(parser) => parser.parse_line(text, line, row, out),
             Candidate::Pairs(parser) => parser.parse_line(text, line, row, out),
@@ -93,20 +91,7 @@ impl Candidate {
         fallback: &mut dyn Parser,
     ) -> usize {
         match self {
-            Candidate::Json(parser) => {
-                // Row by row: rows looked at ahead would be looked at again behind
-                // each line that is no object.
-                for row in rows.clone() {
-                    let read = |line: Range<usize>, out: &mut Columns| {
-                        may_be_object(&text[line.clone()])
-                            && parser.parse_line(text, line, row, out)
-                    };
-                    if !parse_row(text, ends, row, out, fallback, read) {
-                        return row;
-                    }
-                }
-                rows.end
-            }
+            Candidate::Json(parser) => parser.parse_rows(text, ends, rows, out, fallback),
             Candidate::Pattern(parser) => parser.parse_rows(text, ends, rows, out, fallback),
             Candidate::Syslog(parser) => parser.parse_rows(text, ends, rows, out, fallback),
             Candidate::Pairs(parser) => parser.parse_rows(text, ends, rows, out, fallback),
@@ -147,11 +132,4 @@ impl Candidate {
             Candidate::Pairs(_) | Candidate::Text(_) => ByteSet::where_(|_| true),
         }
     }
-}
-
-/// Whether a line begins as an object of JSON does. Other lines must not disturb
-/// what its parser learns of its own.
-#[inline]
-pub(super) fn may_be_object(line: &[u8]) -> bool {
-    line.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
 }

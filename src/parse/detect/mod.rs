@@ -23,12 +23,12 @@ mod runs;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::json::may_be_object;
 use super::{Parser, line_of, parse_row};
 use crate::event::batch::trim_terminator;
 use crate::event::time::Layout;
 use crate::event::{Columns, Defs, Needs, Timestamp};
 pub(super) use bytes::{AsciiSet, ByteSet};
-use candidate::may_be_object;
 pub(super) use candidate::{Candidate, Stock};
 use runs::{Kind, Runs};
 

@@ -21,21 +21,25 @@
 #![allow(clippy::inline_always)]
 
 mod keys;
+mod lesson;
 mod pick;
 mod scalar;
 mod scan;
 mod shape;
+mod stops;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
-use super::Parser;
+use super::{Parser, parse_row};
+use crate::event::simd::{Narrow, Scan, Widest, Width};
 use crate::event::{Cell, Columns, Needs};
 use keys::Keys;
 use pick::Picks;
 use scan::{Open, Scanner};
 use shape::Shapes;
+use stops::Stops;
 
 /// Reads lines that are JSON objects.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub struct Json {
     keys: Keys,
     picks: Picks,
     shapes: Shapes,
+    stops: Stops,
+    widest: Widest,
     /// Whether lines are looked up in `shapes`.
     cached: bool,
     /// The line's values by leaf, and one cell that nobody reads.
@@ -62,23 +68,46 @@ impl Json {
             keys,
             picks,
             shapes: Shapes::default(),
+            stops: Stops::default(),
+            widest: Widest::get(),
             cached: true,
         }
     }
 
     /// Reads a line into `found`; whether it is one valid JSON object.
     #[inline(always)]
-    fn read(&mut self, text: &[u8], line: &Range<usize>) -> bool {
+    fn read<W: Width>(&mut self, width: W, text: &[u8], line: &Range<usize>) -> bool {
         self.found.fill(Cell::default());
         if !self.cached || !self.shapes.awake() {
             return self.scan(text, line);
         }
-        let hit = self
-            .shapes
-            .walk(text, line.start, line.end, &mut self.found);
+        let (stops, found) = (&mut self.stops, &mut self.found);
+        stops.cover(self.widest, text, line);
+        let hit = self.shapes.walk(width, text, line, stops, found);
         let valid = hit || self.scan_and_learn(text, line);
         self.shapes.count(hit);
         valid
+    }
+
+    /// Reads a line into a row; whether it could.
+    #[inline(always)]
+    fn put<W: Width>(
+        &mut self,
+        width: W,
+        text: &[u8],
+        line: &Range<usize>,
+        row: usize,
+        out: &mut Columns,
+    ) -> bool {
+        if !may_be_object(&text[line.clone()]) || !self.read(width, text, line) {
+            out.reset_row(row);
+            return false;
+        }
+        self.picks.put(&self.found, text, row, out);
+        if out.wants_fields() {
+            out.set_json(row);
+        }
+        true
     }
 
     #[inline(never)]
@@ -102,6 +131,13 @@ impl Json {
     }
 }
 
+/// Whether a line begins as an object does. Other lines must not disturb what is
+/// learned of shapes.
+#[inline]
+pub(super) fn may_be_object(line: &[u8]) -> bool {
+    line.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
+}
+
 impl Parser for Json {
     fn name(&self) -> &'static str {
         "json"
@@ -114,14 +150,53 @@ impl Parser for Json {
         row: usize,
         out: &mut Columns,
     ) -> bool {
-        if !self.read(text, &line) {
-            out.reset_row(row);
-            return false;
+        self.stops.reset();
+        self.put(Narrow, text, &line, row, out)
+    }
+
+    fn parse_rows(
+        &mut self,
+        text: &[u8],
+        ends: &[u32],
+        rows: Range<usize>,
+        out: &mut Columns,
+        fallback: &mut dyn Parser,
+    ) -> usize {
+        self.stops.reset();
+        self.widest.run(ReadRows {
+            json: self,
+            text,
+            ends,
+            rows,
+            out,
+            fallback,
+        })
+    }
+}
+
+/// Reads rows, as [`Parser::parse_rows`] does.
+struct ReadRows<'a> {
+    json: &'a mut Json,
+    text: &'a [u8],
+    ends: &'a [u32],
+    rows: Range<usize>,
+    out: &'a mut Columns,
+    fallback: &'a mut dyn Parser,
+}
+
+impl Scan for ReadRows<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with<W: Width>(self, width: W) -> usize {
+        let (text, json) = (self.text, self.json);
+        for row in self.rows.clone() {
+            let read =
+                |line: Range<usize>, out: &mut Columns| json.put(width, text, &line, row, out);
+            if !parse_row(text, self.ends, row, self.out, self.fallback, read) {
+                return row;
+            }
         }
-        self.picks.put(&self.found, text, row, out);
-        if out.wants_fields() {
-            out.set_json(row);
-        }
-        true
+        self.rows.end
     }
 }

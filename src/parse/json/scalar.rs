@@ -15,20 +15,24 @@ const FINITE_LEN_MAX: usize = 300;
 /// its closing quote stands, and its cell.
 #[inline(always)]
 pub(super) fn string(text: &[u8], at: usize, end: usize) -> Option<(usize, Cell)> {
-    let line = &text[..end];
     let mut pos = at;
-    while pos < line.len() {
+    while pos < end {
         let stops = Chunk::load(text, pos).string_stops();
         if stops != 0 {
-            pos += stops.trailing_zeros() as usize;
-            if line.get(pos) == Some(&b'"') {
-                return Some((pos, Cell::string(at, pos, false)));
-            }
-            return rare_string(text, at, pos, end);
+            return string_to(text, at, pos + stops.trailing_zeros() as usize, end);
         }
         pos += Chunk::LEN;
     }
     None
+}
+
+/// As [`string`], of which the first byte is known that is not plain ASCII.
+#[inline(always)]
+pub(super) fn string_to(text: &[u8], at: usize, stop: usize, end: usize) -> Option<(usize, Cell)> {
+    if stop < end && text.get(stop) == Some(&b'"') {
+        return Some((stop, Cell::string(at, stop, false)));
+    }
+    rare_string(text, at, stop, end)
 }
 
 /// Reads on at the first byte that is not plain ASCII. What is not ASCII is
@@ -97,25 +101,30 @@ fn hex4(digits: &[u8]) -> Option<u32> {
 /// counts as absent.
 #[inline(always)]
 pub(super) fn bare(text: &[u8], at: usize, end: usize) -> Option<(usize, Cell)> {
-    let line = &text[..end];
+    match short_number(text, at) {
+        Some(stop) if stop < end => Some((stop, Cell::new(at, stop))),
+        _ => rare_bare(&text[..end], at),
+    }
+}
+
+/// The end of a short number, by far the most common. Something stands behind
+/// it, perhaps behind the line.
+#[inline(always)]
+pub(super) fn short_number(text: &[u8], at: usize) -> Option<usize> {
     let others = Chunk::load(text, at).non_digits();
     let whole = others.trailing_zeros() as usize;
     let mut len = whole;
-    if line.get(at + whole) == Some(&b'.') {
+    if text.get(at + whole) == Some(&b'.') {
         let rest = (others & others.wrapping_sub(1)).trailing_zeros() as usize;
         // A point with no digit behind it is no number.
         len = if rest > whole + 1 { rest } else { 0 };
     }
-    // A short number, by far the most common.
-    if (1..Chunk::LEN).contains(&len)
+    let next = *text.get(at + len)?;
+    let short = (1..Chunk::LEN).contains(&len)
         && whole > 0
-        && let Some(next) = line.get(at + len)
         && !matches!(next, b'.' | b'e' | b'E')
-        && (whole == 1 || line.get(at) != Some(&b'0'))
-    {
-        return Some((at + len, Cell::new(at, at + len)));
-    }
-    rare_bare(line, at)
+        && (whole == 1 || text[at] != b'0');
+    short.then_some(at + len)
 }
 
 #[inline(never)]

@@ -5,7 +5,7 @@
 //! (all that stands between two scalars: `","level":"`) and the scalar behind
 //! it. Valid lines that the scanner has read are put into a tree of steps, in
 //! which lines that begin alike share their beginning. The next line walks
-//! down the tree: it compares literals, sixteen bytes at a time, and reads
+//! down the tree: it compares literals, a chunk at a time, and reads
 //! scalars with the same functions as the scanner.
 //!
 //! Why that is sound: a path of literals fixes all that the scanner would
@@ -20,12 +20,14 @@
 
 use std::ops::Range;
 
+use super::lesson::{Follows, Lesson, Op, Step, What};
 use super::scalar;
-use super::scan::{self, Observer};
+use super::scan;
+use super::stops::Stops;
 use crate::event::Cell;
-use crate::event::simd::Chunk;
+use crate::event::simd::{WIDE, Width};
 
-/// Steps in the tree: some dozens of shapes. With literals, 100 KiB.
+/// Steps in the tree: some dozens of shapes. With literals, 150 KiB.
 const NODES_MAX: usize = 1024;
 /// Bytes of literals longer than one chunk.
 const LITERALS_MAX: usize = 64 * 1024;
@@ -33,13 +35,6 @@ const LITERALS_MAX: usize = 64 * 1024;
 const OPS_MAX: usize = 4096;
 /// Alternatives after one scalar: a walk compares them one after the other.
 const SIBLINGS_MAX: usize = 16;
-/// Steps of one line; a longer line would be a large part of the tree.
-const STEPS_MAX: usize = 128;
-/// Operations of one line, which are searched for what a duplicate key forgets.
-const LINE_OPS_MAX: usize = 2 * STEPS_MAX;
-/// A longer literal is a rare thing that is not worth its room.
-const LITERAL_LEN_MAX: usize = 1024;
-
 /// Lines over which misses are counted.
 const WINDOW_LINES: u32 = 1024;
 /// More misses than this in a window and the cache costs more than it saves: a
@@ -48,56 +43,35 @@ const MISSES_MAX: u32 = WINDOW_LINES * 3 / 8;
 /// Lines for which the cache then rests; what a window costs is small to it.
 const REST_LINES: u32 = 16 * WINDOW_LINES;
 
-/// What stands behind a literal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Follows {
-    /// The inside of a string; the literal ends with its opening quote.
-    String,
-    /// A number, `true`, `false` or `null`.
-    Bare,
-    /// The end of the line.
-    Nothing,
-}
-
-/// What the scanner did inside a literal, at an offset into it.
-#[derive(Clone, Debug)]
-struct Op {
-    offset: u32,
-    what: What,
-}
-
-#[derive(Clone, Debug)]
-enum What {
-    Forget { low: u32, high: u32 },
-    Open { leaf: u32 },
-    Close { leaf: u32 },
-}
-
 /// One step, and how to go on in the tree.
 #[derive(Debug)]
 // As large as a line of the cache.
 #[repr(align(64))]
 struct Node {
-    /// The literal's first chunk, zeros behind it.
-    head: [u8; Chunk::LEN],
+    /// The literal's beginning, zeros behind it.
+    head: [u8; WIDE],
     /// The bits of `head` that are literal.
     head_mask: u32,
-    follows: Follows,
-    /// Whether it has a rest or operations.
-    rare: bool,
     /// The literal's length.
     len: u32,
-    /// Where what does not fit `head` starts in `Shapes::literals`.
-    rest: u32,
     /// The leaf of the scalar.
     leaf: u32,
-    /// The step's range in `Shapes::ops`.
-    ops_start: u32,
-    ops_end: u32,
     /// The first step after this one.
     child: u32,
     /// The next alternative to this one.
     sibling: u32,
+    /// What is known of it beside: an index into `Shapes::rare`.
+    rare: u32,
+    follows: Follows,
+}
+
+/// What few steps have.
+#[derive(Debug)]
+struct Rare {
+    /// What of the literal does not fit `Node::head`, in `Shapes::literals`.
+    rest: Range<usize>,
+    /// What the scanner did, in `Shapes::ops`.
+    ops: Range<usize>,
 }
 
 /// No node.
@@ -107,6 +81,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
     nodes: Vec<Node>,
+    rare: Vec<Rare>,
     literals: Vec<u8>,
     ops: Vec<Op>,
     /// Lines and misses of this window.
@@ -145,6 +120,7 @@ impl Shapes {
     fn end_window(&mut self) {
         if self.misses > MISSES_MAX {
             self.nodes.clear();
+            self.rare.clear();
             self.literals.clear();
             self.ops.clear();
             self.full = false;
@@ -154,41 +130,56 @@ impl Shapes {
         self.misses = 0;
     }
 
-    /// Reads the line `text[pos..end]` by the shapes; false says that it has
-    /// none of them, and leaves anything in `found`.
+    /// Reads a line by the shapes; false says that it has none of them, and
+    /// leaves anything in `found`. The line is covered by `stops`.
     #[inline(always)]
-    pub(super) fn walk(&self, text: &[u8], pos: usize, end: usize, found: &mut [Cell]) -> bool {
-        let (mut pos, mut at) = (pos, 0);
+    pub(super) fn walk<W: Width>(
+        &self,
+        width: W,
+        text: &[u8],
+        line: &Range<usize>,
+        stops: &Stops,
+        found: &mut [Cell],
+    ) -> bool {
+        let (mut pos, mut at) = (line.start, 0);
         // A scalar of the wrong kind is another sibling's: `"a":` may go on with a
         // quote in one shape and with a digit in another.
         while let Some(node) = self.nodes.get(at as usize) {
             at = node.sibling;
-            let differences = Chunk::load(text, pos).differences(Chunk::new(&node.head));
+            let differences = match text.get(pos..).and_then(|rest| rest.first_chunk()) {
+                Some(here) => width.differences(here, &node.head),
+                None => last_differences(text, pos, &node.head),
+            };
             if differences & node.head_mask != 0 {
                 continue;
             }
-            if node.rare && !self.rest_matches(node, text, pos) {
+            if node.rare != NONE && !self.rest_matches(node, text, pos) {
                 continue;
             }
             let start = pos + node.len as usize;
             let (stop, cell) = match node.follows {
-                Follows::String => match scalar::string(text, start, end) {
-                    Some(found) => found,
-                    None => return false,
-                },
-                Follows::Bare => match scalar::bare(text, start, end) {
+                Follows::String => {
+                    let stop = stops.next(start);
+                    match scalar::string_to(text, start, stop, line.end) {
+                        Some(found) => found,
+                        None => return false,
+                    }
+                }
+                Follows::Bare => match scalar::bare(text, start, line.end) {
                     Some(found) => found,
                     None => continue,
                 },
                 Follows::Nothing => {
-                    if start != end {
+                    if start != line.end {
                         continue;
                     }
-                    self.apply(node, pos, found);
+                    if node.rare != NONE {
+                        self.apply(node, pos, found);
+                    }
                     return true;
                 }
             };
-            if node.rare {
+            if node.rare != NONE {
                 self.apply(node, pos, found);
             }
             found[node.leaf as usize] = cell;
@@ -197,20 +188,24 @@ impl Shapes {
         false
     }
 
-    /// Compares what is behind a literal's first chunk.
+    /// Compares what is behind a literal's head.
+    #[cold]
     #[inline(never)]
     fn rest_matches(&self, node: &Node, text: &[u8], pos: usize) -> bool {
-        let Some(len) = (node.len as usize).checked_sub(Chunk::LEN) else {
+        let Some(rare) = self.rare.get(node.rare as usize) else {
             return true;
         };
-        let rest = &self.literals[node.rest as usize..node.rest as usize + len];
-        text.get(pos + Chunk::LEN..)
-            .is_some_and(|t| t.starts_with(rest))
+        let rest = &self.literals[rare.rest.clone()];
+        rest.is_empty() || text.get(pos + WIDE..).is_some_and(|t| t.starts_with(rest))
     }
 
+    #[cold]
     #[inline(never)]
     fn apply(&self, node: &Node, start: usize, found: &mut [Cell]) {
-        for op in &self.ops[node.ops_start as usize..node.ops_end as usize] {
+        let Some(rare) = self.rare.get(node.rare as usize) else {
+            return;
+        };
+        for op in &self.ops[rare.ops.clone()] {
             let at = start + op.offset as usize;
             match op.what {
                 What::Forget { low, high } => {
@@ -283,133 +278,64 @@ impl Shapes {
     fn is_step(&self, node: u32, step: &Step, text: &[u8]) -> bool {
         let node = &self.nodes[node as usize];
         let literal = &text[step.literal.clone()];
-        let (head, rest) = literal.split_at(literal.len().min(Chunk::LEN));
+        let (head, rest) = literal.split_at(literal.len().min(WIDE));
+        let known = self.rare.get(node.rare as usize);
         node.len as usize == literal.len()
             && node.follows == step.follows
             && node.head.starts_with(head)
-            && self.literals[node.rest as usize..].starts_with(rest)
+            && known.map_or(&[][..], |known| &self.literals[known.rest.clone()]) == rest
     }
 
     fn add(&mut self, step: &Step, lesson: &Lesson, text: &[u8]) -> u32 {
         let literal = &text[step.literal.clone()];
-        let (first, rest) = literal.split_at(literal.len().min(Chunk::LEN));
-        let mut head = [0; Chunk::LEN];
+        let (first, rest) = literal.split_at(literal.len().min(WIDE));
+        let mut head = [0; WIDE];
         head[..first.len()].copy_from_slice(first);
-        let ops_start = self.ops.len() as u32;
-        self.ops
-            .extend_from_slice(&lesson.ops[step.ops.start..step.ops.end]);
+        let mut rare = NONE;
+        if !rest.is_empty() || !step.ops.is_empty() {
+            rare = self.rare.len() as u32;
+            self.rare.push(Rare {
+                rest: append(&mut self.literals, rest),
+                ops: append(&mut self.ops, &lesson.ops[step.ops.clone()]),
+            });
+        }
         self.nodes.push(Node {
             head,
-            head_mask: (1 << first.len()) - 1,
+            head_mask: ((1u64 << first.len()) - 1) as u32,
             follows: step.follows,
-            rare: !rest.is_empty() || !step.ops.is_empty(),
             len: literal.len() as u32,
-            rest: self.literals.len() as u32,
             leaf: step.leaf,
-            ops_start,
-            ops_end: self.ops.len() as u32,
             child: NONE,
             sibling: NONE,
+            rare,
         });
-        self.literals.extend_from_slice(rest);
         self.nodes.len() as u32 - 1
     }
 }
 
-#[derive(Debug)]
-struct Step {
-    literal: Range<usize>,
-    follows: Follows,
-    leaf: u32,
-    ops: Range<usize>,
+/// Appends to a vector; where the new items stand.
+fn append<T: Clone>(all: &mut Vec<T>, more: &[T]) -> Range<usize> {
+    let start = all.len();
+    all.extend_from_slice(more);
+    start..all.len()
 }
 
-/// The shape of one line, as the scanner tells it.
-#[derive(Debug, Default)]
-pub(super) struct Lesson {
-    steps: Vec<Step>,
-    ops: Vec<Op>,
-    /// Where the literal being read starts.
-    literal: usize,
-    literal_bytes: usize,
-    /// Whether it is within the bounds.
-    fits: bool,
-}
-
-impl Lesson {
-    fn begin(&mut self, start: usize) {
-        self.steps.clear();
-        self.ops.clear();
-        self.literal = start;
-        self.literal_bytes = 0;
-        self.fits = true;
-    }
-
-    fn end(&mut self, end: usize, no_leaf: u32) {
-        self.step(end, Follows::Nothing, no_leaf);
-    }
-
-    /// Ends the literal at `end`.
-    fn step(&mut self, end: usize, follows: Follows, leaf: u32) {
-        let literal = self.literal..end;
-        self.fits &= self.steps.len() < STEPS_MAX && literal.len() <= LITERAL_LEN_MAX;
-        if self.fits {
-            self.literal_bytes += literal.len();
-            let ops = self.steps.last().map_or(0, |s| s.ops.end)..self.ops.len();
-            self.steps.push(Step {
-                literal,
-                follows,
-                leaf,
-                ops,
-            });
-        }
-    }
-
-    fn op(&mut self, at: usize, what: What) {
-        self.fits &= self.ops.len() < LINE_OPS_MAX;
-        if self.fits {
-            let offset = (at - self.literal) as u32;
-            self.ops.push(Op { offset, what });
-        }
-    }
-}
-
-impl Observer for &mut Lesson {
-    fn scalar(&mut self, span: Range<usize>, leaf: u32, quoted: bool) {
-        if quoted {
-            self.step(span.start + 1, Follows::String, leaf);
-            self.literal = span.end - 1;
-        } else {
-            self.step(span.start, Follows::Bare, leaf);
-            self.literal = span.end;
-        }
-    }
-
-    fn forget(&mut self, at: usize, leaves: Range<usize>) {
-        if !self.fits {
-            return;
-        }
-        // Only a duplicate has anything to forget.
-        let written = |leaf: u32| leaves.contains(&(leaf as usize));
-        let opened = |op: &Op| matches!(op.what, What::Open { leaf } if written(leaf));
-        if self.steps.iter().any(|s| written(s.leaf)) || self.ops.iter().any(opened) {
-            let (low, high) = (leaves.start as u32, leaves.end as u32);
-            self.op(at, What::Forget { low, high });
-        }
-    }
-
-    fn open(&mut self, at: usize, leaf: u32) {
-        self.op(at, What::Open { leaf });
-    }
-
-    fn close(&mut self, at: usize, leaf: u32) {
-        self.op(at, What::Close { leaf });
-    }
+/// As [`Width::differences`], where the text ends before the block does; what is
+/// behind it is as if it were zeros.
+#[cold]
+#[inline(never)]
+fn last_differences(text: &[u8], at: usize, other: &[u8; WIDE]) -> u32 {
+    let rest = text.get(at..).unwrap_or_default();
+    let bytes = rest.iter().chain(std::iter::repeat(&0)).zip(other);
+    let bit = |(i, (byte, other)): (usize, (&u8, &u8))| u32::from(byte != other) << i;
+    bytes.enumerate().map(bit).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lesson::{LINE_OPS_MAX, LITERAL_LEN_MAX, STEPS_MAX};
     use super::*;
+    use crate::event::simd::Narrow;
     use crate::event::{Needs, Path};
     use crate::parse::json::Json;
 
@@ -420,7 +346,8 @@ mod tests {
     }
 
     fn reads(json: &mut Json, line: &str) -> bool {
-        json.read(line.as_bytes(), &(0..line.len()))
+        json.stops.reset();
+        json.read(Narrow, line.as_bytes(), &(0..line.len()))
     }
 
     #[test]

@@ -24,29 +24,59 @@ fn needs(paths: &[&str]) -> Needs {
 /// Rows as text: `None` for invalid lines, else each column's value.
 type Table = Vec<Option<Vec<Option<String>>>>;
 
+/// Line by line.
 fn table(json: &mut Json, needs: &Needs, lines: &[Vec<u8>]) -> Table {
     let text = lines.join(&b'\n');
     let mut out = Columns::default();
     out.reset(needs, lines.len(), &Arc::new(Defs::default()));
     let mut start = 0;
-    let mut rows = Table::new();
     for (row, line) in lines.iter().enumerate() {
         let valid = json.parse_line(&text, start..start + line.len(), row, &mut out);
         start += line.len() + 1;
         assert_eq!(out.json().contains(row), valid);
+    }
+    rows(&out, needs, &text, lines.len())
+}
+
+/// As a batch is parsed: by runs of rows.
+fn batch(json: &mut Json, needs: &Needs, lines: &[Vec<u8>]) -> Table {
+    struct Nothing;
+    impl Parser for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+        fn parse_line(&mut self, _: &[u8], _: Range<usize>, _: usize, _: &mut Columns) -> bool {
+            true
+        }
+    }
+    let text = lines.join(&b'\n');
+    let mut ends = Vec::new();
+    for line in lines {
+        let start = ends.last().copied().unwrap_or(0);
+        ends.push((start + line.len() as u32 + 1).min(text.len() as u32));
+    }
+    let mut out = Columns::default();
+    out.reset(needs, lines.len(), &Arc::new(Defs::default()));
+    json.parse(&text, &ends, &mut out, &mut Nothing);
+    rows(&out, needs, &text, lines.len())
+}
+
+fn rows(out: &Columns, needs: &Needs, text: &[u8], count: usize) -> Table {
+    let values = |row: usize| {
+        let valid = out.json().contains(row);
         let values = (0..needs.columns.len()).map(|slot| {
             let Column::Text(cells) = out.column(slot) else {
                 panic!("a text column");
             };
             let cell = cells[row];
             assert!(valid || !cell.is_present(), "an invalid line left a value");
-            let value = cell.is_present().then(|| convert::value(cell, &text))?;
+            let value = cell.is_present().then(|| convert::value(cell, text))?;
             Some(String::from_utf8(value.into_owned()).unwrap())
         });
         let values = values.collect();
-        rows.push(valid.then_some(values));
-    }
-    rows
+        valid.then_some(values)
+    };
+    (0..count).map(values).collect()
 }
 
 fn one(paths: &[&str], line: &str) -> Option<Vec<Option<String>>> {
@@ -55,6 +85,11 @@ fn one(paths: &[&str], line: &str) -> Option<Vec<Option<String>>> {
     let mut rows = table(&mut Json::build(&needs), &needs, &lines);
     // The second time by its shape.
     assert_eq!(rows[0], rows[1], "{line}");
+    assert_eq!(
+        batch(&mut Json::build(&needs), &needs, &lines),
+        rows,
+        "{line}"
+    );
     rows.pop().unwrap()
 }
 
@@ -433,6 +468,7 @@ proptest! {
         let mut cached = Json::build(&needs);
         let expect = table(&mut plain, &needs, &lines);
         prop_assert_eq!(&table(&mut cached, &needs, &lines), &expect);
+        prop_assert_eq!(&batch(&mut cached, &needs, &lines), &expect);
         // Once more, when all shapes are known.
         prop_assert_eq!(&table(&mut cached, &needs, &lines), &expect);
         check(&needs, &lines, &expect)?;
