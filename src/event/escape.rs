@@ -99,28 +99,52 @@ fn hex(bytes: &[u8], digits: usize) -> Option<u32> {
 
 /// Bytes that are looked at together.
 pub const BLOCK: usize = Chunk::LEN;
+/// As [`BLOCK`] where there are many.
+pub const WIDE_BLOCK: usize = 2 * BLOCK;
 
 /// Whether none of the bytes needs an escape in JSON, nor a look at its UTF-8.
 #[inline]
 #[must_use]
 pub fn is_clean(block: &[u8; BLOCK]) -> bool {
-    is_clean_up_to(block, BLOCK)
+    Chunk::new(block).string_stops() == 0
 }
 
 /// As [`is_clean`] for the first `len` bytes of a block.
 #[inline]
 #[must_use]
 pub fn is_clean_up_to(block: &[u8; BLOCK], len: usize) -> bool {
-    Chunk::new(block).string_stops() & ((1 << len) - 1) == 0
+    // The bit behind the block stands for its end.
+    let stops = Chunk::new(block).string_stops() | 1 << BLOCK;
+    stops.trailing_zeros() as usize >= len
+}
+
+/// As [`is_clean`] for more.
+#[inline]
+#[must_use]
+pub fn is_wide_clean(block: &[u8; WIDE_BLOCK]) -> bool {
+    let (Some(first), Some(last)) = (block.first_chunk(), block.last_chunk()) else {
+        return false;
+    };
+    Chunk::new(first).string_stops() | Chunk::new(last).string_stops() == 0
 }
 
 /// As [`is_clean`] for a value of any length.
 #[must_use]
 pub fn all_clean(value: &[u8]) -> bool {
-    let (blocks, rest) = value.as_chunks::<BLOCK>();
-    let mut last = [b' '; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
-    blocks.iter().all(is_clean) && is_clean(&last)
+    let (blocks, _) = value.as_chunks::<WIDE_BLOCK>();
+    if !blocks.iter().all(is_wide_clean) {
+        return false;
+    }
+    // The last ones begin among those that were looked at.
+    if let Some(last) = value.last_chunk() {
+        return is_wide_clean(last);
+    }
+    if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+        return is_clean(first) && is_clean(last);
+    }
+    let mut block = [b' '; BLOCK];
+    block[..value.len()].copy_from_slice(value);
+    is_clean(&block)
 }
 
 /// Appends `value` as the inside of a JSON string. Invalid UTF-8 is replaced

@@ -1,7 +1,6 @@
 //! The slow way to a row's JSON object: for field lists whose objects lie in
 //! objects, or whose fields of one object do not stand together.
 
-use super::cursor::Cursor;
 use super::keys::part_key;
 use super::value::Values;
 use crate::event::{Defs, Field, FieldDef, FieldKind};
@@ -24,7 +23,7 @@ impl Grouping {
     /// place of its first field.
     pub(super) fn write(
         &mut self,
-        cursor: &mut Cursor,
+        out: &mut Vec<u8>,
         text: &[u8],
         fields: &[Field],
         defs: &Defs,
@@ -33,9 +32,7 @@ impl Grouping {
         self.done.clear();
         self.done.resize(fields.len(), false);
         let row = Row { text, fields, defs };
-        cursor.append(|out| {
-            self.write_object(&row, 0, &[], values, out);
-        });
+        self.write_object(&row, 0, &[], values, out);
     }
 
     /// Writes what has the parents `prefix`, from the entry `from` on. Its depth
@@ -138,5 +135,5 @@ fn write_value(
     out: &mut Vec<u8>,
 ) {
     let layout = def.and_then(|d| d.layout.as_ref());
-    values.write(&mut Cursor::new(out), row.text, field, layout);
+    values.write(out, row.text, field, layout);
 }

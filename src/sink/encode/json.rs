@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::cursor::Cursor;
 use super::grouped::Grouping;
 use super::keys::{KeyTables, Objects, Scattered, Table};
 use super::pick::Pick;
+use super::shape::LINE_END;
 use super::value::Values;
 use crate::event::{Batch, Field, FieldKind, Rows};
 use crate::sink::Part;
@@ -56,7 +56,6 @@ impl Json {
             return;
         }
         self.values.near(batch.observed);
-        let mut cursor = Cursor::new(out);
         let mut writer = RowWriter {
             table: self.tables.of(batch.columns().defs()),
             values: &mut self.values,
@@ -64,7 +63,7 @@ impl Json {
             pick: self.pick.as_ref(),
         };
         part.rows.for_each(batch.rows(), |row| {
-            writer.write(&mut cursor, batch, row);
+            writer.write(out, batch, row);
         });
     }
 
@@ -80,7 +79,7 @@ impl Json {
             grouping: &mut self.grouping,
             pick: self.pick.as_ref(),
         };
-        writer.write(&mut Cursor::new(out), batch, row);
+        writer.write(out, batch, row);
     }
 
     /// Writes a row as it would be without its field `name`, if it is a row of a
@@ -120,7 +119,13 @@ impl Json {
             grouping: &mut self.grouping,
             pick: None,
         };
-        writer.write_list(&mut Cursor::new(out), batch, row, &self.fields)
+        let fields = &self.fields;
+        let written =
+            writer.write_known(out, batch, fields) || writer.write_afresh(out, batch, fields);
+        if written {
+            end_truncated(out, batch, row);
+        }
+        written
     }
 }
 
@@ -132,74 +137,70 @@ struct RowWriter<'a> {
 }
 
 impl RowWriter<'_> {
-    fn write(&mut self, cursor: &mut Cursor, batch: &Batch, row: usize) {
+    #[inline]
+    fn write(&mut self, out: &mut Vec<u8>, batch: &Batch, row: usize) {
+        let columns = batch.columns();
+        let is_list = self.pick.is_none() && !columns.json().contains(row);
+        if is_list && self.write_known(out, batch, columns.fields(row)) {
+            end_truncated(out, batch, row);
+        } else {
+            self.write_other(out, batch, row);
+        }
+    }
+
+    /// Writes a row that is not just fields of a known shape.
+    #[inline(never)]
+    fn write_other(&mut self, out: &mut Vec<u8>, batch: &Batch, row: usize) {
         if let Some(pick) = self.pick {
-            cursor.append(|out| pick.write_json(batch, row, self.values, out));
+            pick.write_json(batch, row, self.values, out);
             return;
         }
         let columns = batch.columns();
         if columns.json().contains(row) {
-            write_json_line(cursor, batch.line(row));
+            append_json_line(batch.line(row), out);
             return;
         }
-        if !self.write_list(cursor, batch, row, columns.fields(row)) {
-            cursor.append(|out| {
-                out.extend_from_slice(b"{\"message\":\"");
-                self.values.string(batch.line(row), FieldKind::Text, out);
-                out.push(b'"');
-            });
-            Self::end(cursor, batch, row);
+        if !self.write_afresh(out, batch, columns.fields(row)) {
+            out.extend_from_slice(b"{\"message\":\"");
+            self.values.string(batch.line(row), FieldKind::Text, out);
+            out.extend_from_slice(b"\"}\n");
         }
+        end_truncated(out, batch, row);
     }
 
-    /// Writes an object of these fields; false if none of them is written.
-    fn write_list(
-        &mut self,
-        cursor: &mut Cursor,
-        batch: &Batch,
-        row: usize,
-        fields: &[Field],
-    ) -> bool {
-        if let Some(shape) = self.table.shapes.find(fields) {
-            shape.write(cursor, batch.text(), fields, self.values);
-        } else if !self.write_afresh(cursor, batch, fields) {
-            return false;
-        }
-        Self::end(cursor, batch, row);
-        true
+    /// Writes the line of fields whose shape is known; else nothing, and false.
+    #[inline]
+    fn write_known(&mut self, out: &mut Vec<u8>, batch: &Batch, fields: &[Field]) -> bool {
+        let shapes = &mut self.table.shapes;
+        shapes.write(out, batch.text(), fields, self.values)
     }
 
-    /// Writes fields whose shape is not known, up to the end of their object.
-    fn write_afresh(&mut self, cursor: &mut Cursor, batch: &Batch, fields: &[Field]) -> bool {
-        let (text, start) = (batch.text(), cursor.position());
-        if self.write_fields(cursor, text, fields).is_ok() {
+    /// Writes the line of fields whose shape is not known; false if none of them
+    /// is written.
+    #[inline(never)]
+    fn write_afresh(&mut self, out: &mut Vec<u8>, batch: &Batch, fields: &[Field]) -> bool {
+        let (text, start) = (batch.text(), out.len());
+        if self.write_fields(out, text, fields).is_ok() {
             self.table.learn(fields);
         } else {
-            cursor.rewind(start);
+            out.truncate(start);
             let defs = batch.columns().defs();
-            self.grouping.write(cursor, text, fields, defs, self.values);
-        }
-        if cursor.position() == start {
-            return false;
+            self.grouping.write(out, text, fields, defs, self.values);
         }
         // Every key is written with the comma before it.
-        cursor.patch(start, b'{');
+        let Some(comma) = out.get_mut(start) else {
+            return false;
+        };
+        *comma = b'{';
+        out.extend_from_slice(LINE_END);
         true
-    }
-
-    /// Writes what stands behind the fields of a row.
-    fn end(cursor: &mut Cursor, batch: &Batch, row: usize) {
-        if !batch.truncated().is_empty() && batch.truncated().binary_search(&(row as u32)).is_ok() {
-            cursor.bytes(b",\"truncated\":true");
-        }
-        cursor.bytes(b"}\n");
     }
 
     /// Writes the fields as they come, each key with a comma before it. Fails
     /// where fields of one object do not stand together or lie deeper.
     fn write_fields(
         &mut self,
-        cursor: &mut Cursor,
+        out: &mut Vec<u8>,
         text: &[u8],
         fields: &[Field],
     ) -> Result<(), Scattered> {
@@ -218,28 +219,36 @@ impl RowWriter<'_> {
                 let Some(name) = free_key.take() else {
                     continue;
                 };
-                objects.leave(cursor);
-                self.write_free_key(cursor, text, name);
+                objects.leave(out);
+                self.write_free_key(out, text, name);
                 None
             } else {
                 let Some(key) = self.table.keys.get(field.def() as usize) else {
                     continue;
                 };
-                objects.write_key(cursor, key)?;
+                objects.write_key(out, key)?;
                 key.layout.as_ref()
             };
-            self.values.write(cursor, text, field, layout);
+            self.values.write(out, text, field, layout);
         }
-        objects.leave(cursor);
+        objects.leave(out);
         Ok(())
     }
 
-    fn write_free_key(&mut self, cursor: &mut Cursor, text: &[u8], name: Field) {
-        cursor.append(|out| {
-            out.extend_from_slice(b",\"");
-            self.values.string(name.bytes(text), name.kind(), out);
-            out.extend_from_slice(b"\":");
-        });
+    fn write_free_key(&mut self, out: &mut Vec<u8>, text: &[u8], name: Field) {
+        out.extend_from_slice(b",\"");
+        self.values.string(name.bytes(text), name.kind(), out);
+        out.extend_from_slice(b"\":");
+    }
+}
+
+/// Says of a row that was just written if it is not all of its event.
+#[inline]
+fn end_truncated(out: &mut Vec<u8>, batch: &Batch, row: usize) {
+    let truncated = batch.truncated();
+    if !truncated.is_empty() && truncated.binary_search(&(row as u32)).is_ok() {
+        out.truncate(out.len() - LINE_END.len());
+        out.extend_from_slice(b",\"truncated\":true}\n");
     }
 }
 
@@ -263,8 +272,7 @@ fn plain_lines(batch: &Batch, rows: Range<usize>) -> Option<&[u8]> {
     as_it_is.then_some(lines)
 }
 
-/// Appends rows that are all JSON, neighbours in one copy. No cursor: it clears
-/// the room that it writes to.
+/// Appends rows that are all JSON, neighbours in one copy.
 fn append_json_lines(part: &Part, out: &mut Vec<u8>) {
     let batch = &*part.batch;
     let mut append = |run: Range<usize>| match plain_lines(batch, run.clone()) {
@@ -280,16 +288,6 @@ fn append_json_lines(part: &Part, out: &mut Vec<u8>) {
         run.end = row + 1;
     });
     append(run);
-}
-
-/// Writes a line that is a JSON object, as [`append_json_line`] does.
-fn write_json_line(cursor: &mut Cursor, line: &[u8]) {
-    if memchr::memchr(b'\n', line).is_none() {
-        cursor.bytes(line);
-        cursor.bytes(b"\n");
-    } else {
-        cursor.append(|out| append_json_line(line, out));
-    }
 }
 
 /// Appends a line that is a JSON object. Line breaks in it (an event of several

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cursor::{Cursor, KEY_BLOCK, Room};
+use super::room::{HEAD_BLOCK, Head, within};
 use super::shape::Shapes;
 use crate::event::time::Layout;
 use crate::event::{Defs, Field, FieldDef};
@@ -39,42 +39,35 @@ impl Key {
 #[derive(Clone)]
 pub(super) struct Piece {
     /// Padded with zeros; unused if the text is longer.
-    block: [u8; KEY_BLOCK],
-    len: usize,
-    long: Box<[u8]>,
+    block: [u8; HEAD_BLOCK],
+    text: Box<[u8]>,
 }
 
 impl Piece {
     pub(super) fn new(text: Vec<u8>) -> Piece {
-        let mut block = [0; KEY_BLOCK];
+        let mut block = [0; HEAD_BLOCK];
         if let Some(room) = block.get_mut(..text.len()) {
             room.copy_from_slice(&text);
         }
         Piece {
             block,
-            len: text.len(),
-            long: text.into(),
+            text: text.into(),
         }
     }
 
-    /// Writes it, making room.
+    /// As it stands before a value.
     #[inline]
-    pub(super) fn write(&self, cursor: &mut Cursor) {
-        cursor.within(self.room(), |room| self.write_to(room));
+    pub(super) fn head(&self) -> Head<'_> {
+        Head {
+            block: &self.block,
+            len: self.text.len(),
+        }
     }
 
-    /// The room that it takes.
-    pub(super) fn room(&self) -> usize {
-        self.len.max(KEY_BLOCK)
-    }
-
-    /// Writes it over [`Piece::room`].
     #[inline]
-    pub(super) fn write_to(&self, room: &mut Room) {
-        if self.len <= KEY_BLOCK {
-            room.block(&self.block, self.len);
-        } else {
-            room.bytes(&self.long);
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        if !within(out, |room| room.head(self.head())) {
+            out.extend_from_slice(&self.text);
         }
     }
 }
@@ -110,16 +103,16 @@ impl Default for Objects {
 impl Objects {
     /// Writes a key with what ends and begins objects before it.
     #[inline]
-    pub(super) fn write_key(&mut self, cursor: &mut Cursor, key: &Key) -> Result<(), Scattered> {
-        let first = key.parent != self.parent && self.enter(cursor, key)?;
+    pub(super) fn write_key(&mut self, out: &mut Vec<u8>, key: &Key) -> Result<(), Scattered> {
+        let first = key.parent != self.parent && self.enter(out, key)?;
         let piece = if first { &key.first } else { &key.next };
-        piece.write(cursor);
+        piece.write(out);
         Ok(())
     }
 
     /// Goes on in the object of `key`; says whether it begins with this key.
-    fn enter(&mut self, cursor: &mut Cursor, key: &Key) -> Result<bool, Scattered> {
-        self.leave(cursor);
+    fn enter(&mut self, out: &mut Vec<u8>, key: &Key) -> Result<bool, Scattered> {
+        self.leave(out);
         (self.parent, self.inside) = (key.parent, key.depth > 0);
         if self.inside {
             let bit = 1u64.checked_shl(key.parent).ok_or(Scattered)?;
@@ -132,9 +125,9 @@ impl Objects {
     }
 
     /// Goes back to the row's object.
-    pub(super) fn leave(&mut self, cursor: &mut Cursor) {
+    pub(super) fn leave(&mut self, out: &mut Vec<u8>) {
         if self.inside {
-            cursor.bytes(b"}");
+            out.push(b'}');
             (self.parent, self.inside) = (u32::MAX, false);
         }
     }
@@ -194,10 +187,8 @@ mod tests {
             defs.add(&format!("{parent}.{name}"), None, None);
             let key = Key::new(&defs.all()[0]);
             let mut out = Vec::new();
-            let mut cursor = Cursor::new(&mut out);
-            key.first.write(&mut cursor);
-            key.next.write(&mut cursor);
-            drop(cursor);
+            key.first.write(&mut out);
+            key.next.write(&mut out);
             let expected = format!(",\"{parent}\":{{\"{name}\":,\"{name}\":");
             assert_eq!(out, expected.as_bytes());
         }

@@ -6,7 +6,6 @@
 //! feed, except that raw output keeps what the stream had: the sink adds the
 //! missing one if more follows (`ends_open`).
 
-mod cursor;
 mod ecs;
 mod grouped;
 mod human;
@@ -14,6 +13,7 @@ mod json;
 mod keys;
 mod logfmt;
 mod pick;
+mod room;
 mod shape;
 mod value;
 mod walk;

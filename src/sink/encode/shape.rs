@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Room};
 use super::keys::{Key, Objects, Piece};
-use super::value::{Values, is_short_integer};
+use super::room::{Room, within};
+use super::value::{Values, is_quoted};
 use crate::event::time::Layout;
 use crate::event::{Field, FieldKind};
 
@@ -23,35 +23,26 @@ pub(super) struct Shapes {
     missed: u32,
 }
 
+/// What every row ends with.
+pub(super) const LINE_END: &[u8] = b"}\n";
+
 /// One sequence of fields.
 #[derive(Clone)]
 pub(super) struct Shape {
-    tags: Box<[u32]>,
     steps: Box<[Step]>,
-    /// What a row takes at most beside its spans.
-    room: usize,
-    /// What closes the last value and its object, but not the row's.
+    /// What ends the last value and the line.
     close: Piece,
 }
 
 /// One field.
 #[derive(Clone)]
 struct Step {
+    /// What fields it is for.
+    tag: u32,
     /// From the end of the value before to the beginning of this one.
     piece: Piece,
-    value: Value,
+    /// Of a time.
     layout: Option<Arc<Layout>>,
-}
-
-/// How a value is mostly written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Value {
-    /// As its span, if nothing in it needs an escape: the quotes around it are
-    /// in the pieces.
-    Text,
-    /// As its span, if that is short.
-    Number,
-    Other,
 }
 
 impl Shapes {
@@ -61,13 +52,34 @@ impl Shapes {
     /// that is known: to work it out costs as much as a dozen rows.
     const MISSED_MAX: u32 = 256;
 
-    /// The shape of a row with these fields, if it is known.
+    /// Writes the line of a row, if the shape of its fields is known.
     #[inline]
-    pub(super) fn find(&mut self, fields: &[Field]) -> Option<&Shape> {
-        if !self.known.get(self.recent)?.is_of(fields) {
-            self.recent = self.known.iter().position(|shape| shape.is_of(fields))?;
-        }
-        self.known.get(self.recent)
+    pub(super) fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        text: &[u8],
+        fields: &[Field],
+        values: &mut Values,
+    ) -> bool {
+        let recent = self.known.get(self.recent);
+        recent.is_some_and(|shape| shape.write(out, text, fields, values))
+            || self.write_other(out, text, fields, values)
+    }
+
+    /// As [`Shapes::write`] where the shape is not that of the row before.
+    #[inline(never)]
+    fn write_other(
+        &mut self,
+        out: &mut Vec<u8>,
+        text: &[u8],
+        fields: &[Field],
+        values: &mut Values,
+    ) -> bool {
+        let Some(found) = self.known.iter().position(|shape| shape.is_of(fields)) else {
+            return false;
+        };
+        self.recent = found;
+        self.known[found].write(out, text, fields, values)
     }
 
     /// Works out the shape of a row that has just been written field by field.
@@ -93,108 +105,127 @@ impl Shapes {
 }
 
 impl Shape {
-    #[inline]
     fn is_of(&self, fields: &[Field]) -> bool {
-        let mut tags = self.tags.iter().zip(fields);
-        self.tags.len() == fields.len() && tags.all(|(tag, field)| *tag == field.tag())
+        let mut both = self.steps.iter().zip(fields);
+        self.steps.len() == fields.len() && both.all(|(step, field)| step.tag == field.tag())
     }
 
-    /// `None` if it has keys of its own, or fields of one object do not stand
-    /// together.
+    /// `None` if it has no fields, has keys of its own, or fields of one object do
+    /// not stand together.
     fn of(fields: &[Field], keys: &[Key]) -> Option<Shape> {
+        if fields.is_empty() {
+            return None;
+        }
         let mut between = Vec::new();
-        let mut cursor = Cursor::new(&mut between);
         let mut objects = Objects::default();
         let mut steps = Vec::new();
         let mut open = false;
         for field in fields {
             let key = keys.get(field.def() as usize)?;
-            let value = match field.kind() {
-                FieldKind::Text => Value::Text,
-                FieldKind::Number => Value::Number,
-                FieldKind::Key | FieldKind::EscapedKey | FieldKind::Object => return None,
-                _ => Value::Other,
-            };
-            let quoted = value == Value::Text;
-            let start = cursor.position();
+            let kind = field.kind();
+            if matches!(
+                kind,
+                FieldKind::Key | FieldKind::EscapedKey | FieldKind::Object
+            ) {
+                return None;
+            }
+            let start = between.len();
             if open {
-                cursor.bytes(b"\"");
+                between.push(b'"');
             }
-            objects.write_key(&mut cursor, key).ok()?;
-            if quoted {
-                cursor.bytes(b"\"");
+            objects.write_key(&mut between, key).ok()?;
+            open = is_quoted(kind);
+            if open {
+                between.push(b'"');
             }
-            open = quoted;
-            steps.push((start, value, key.layout.clone()));
+            let layout = key.layout.clone().filter(|_| kind == FieldKind::Time);
+            steps.push((field.tag(), start, layout));
         }
-        let end = cursor.position();
+        let end = between.len();
         if open {
-            cursor.bytes(b"\"");
+            between.push(b'"');
         }
-        objects.leave(&mut cursor);
-        drop(cursor);
+        objects.leave(&mut between);
+        between.extend_from_slice(LINE_END);
         // Every key is written with the comma before it.
         *between.first_mut()? = b'{';
-        let ends = steps.iter().skip(1).map(|step| step.0).chain([end]);
-        let pieces: Vec<Vec<u8>> = steps
+        let ends = steps.iter().skip(1).map(|step| step.1).chain([end]);
+        let pieces: Vec<Piece> = steps
             .iter()
             .zip(ends)
-            .map(|(step, end)| between[step.0..end].to_vec())
+            .map(|(step, end)| Piece::new(between[step.1..end].to_vec()))
             .collect();
         let steps = steps.into_iter().zip(pieces);
-        let steps = steps.map(|((_, value, layout), piece)| Step {
-            piece: Piece::new(piece),
-            value,
-            layout,
-        });
-        let steps: Box<[Step]> = steps.collect();
+        let steps = steps.map(|((tag, _, layout), piece)| Step { tag, piece, layout });
         Some(Shape {
-            tags: fields.iter().map(|f| f.tag()).collect(),
-            room: steps.iter().map(|s| s.piece.room() + Values::ROOM).sum(),
-            steps,
+            steps: steps.collect(),
             close: Piece::new(between[end..].to_vec()),
         })
     }
 
-    /// Writes a row of this shape, up to the end of its object.
-    pub(super) fn write(
-        &self,
-        cursor: &mut Cursor,
-        text: &[u8],
-        fields: &[Field],
-        values: &mut Values,
-    ) {
-        let spans: usize = fields.iter().map(|field| field.len as usize).sum();
-        let mut rest = self.steps.iter().zip(fields);
-        while let Some((step, &field)) = cursor.within(self.room + spans, |room| {
-            rest.find(|(step, field)| !step.write_plain(room, text, **field))
-        }) {
-            match step.value {
-                Value::Text => values.write_unclean(cursor, field.bytes(text)),
-                _ => values.write_other(cursor, text, field, step.layout.as_ref()),
-            }
+    /// Writes the line of a row, if it is one of this shape. That shows as it is
+    /// written: mostly it is.
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>, text: &[u8], fields: &[Field], values: &mut Values) -> bool {
+        if self.steps.len() != fields.len() {
+            return false;
         }
-        self.close.write(cursor);
+        let (start, replaced) = (out.len(), values.replaced);
+        let (mut steps, mut fields) = (self.steps.iter(), fields.iter());
+        loop {
+            let stopped = within(out, |room| {
+                while let (Some(step), Some(field)) = (steps.next(), fields.next()) {
+                    if !step.write_plain(room, text, field, values) {
+                        return Some((step, field));
+                    }
+                }
+                None
+            });
+            let Some((step, field)) = stopped else { break };
+            if step.tag != field.tag() {
+                out.truncate(start);
+                values.replaced = replaced;
+                return false;
+            }
+            step.write_slowly(out, text, *field, values);
+        }
+        self.close.write(out);
+        true
     }
 }
 
 impl Step {
-    /// Writes a field that is as most are; else only what stands before its
-    /// value, and false.
+    /// Room for a row or so: short of less, a buffer grows.
+    const ROOM_BYTES: usize = 1024;
+
+    /// Writes a field that is as most are: text as its span, if nothing in it needs
+    /// an escape, a number as its span, if it is a short one, a time as the one
+    /// before, if it is the same. Else nothing, and false.
     #[inline]
-    fn write_plain(&self, room: &mut Room, text: &[u8], field: Field) -> bool {
-        self.piece.write_to(room);
-        let (start, len) = (field.start as usize, field.len as usize);
-        match self.value {
-            Value::Text => room.clean(text, start, len),
-            Value::Number => match text[start..].first_chunk() {
-                Some(word) if is_short_integer(*word, len) => {
-                    room.block(word, len);
-                    true
-                }
-                _ => false,
-            },
-            Value::Other => false,
+    fn write_plain(&self, room: &mut Room, text: &[u8], field: &Field, values: &Values) -> bool {
+        if self.tag != field.tag() {
+            return false;
         }
+        let (start, len) = (field.start as usize, field.len as usize);
+        let head = self.piece.head();
+        if field.kind() == FieldKind::Text {
+            return room.text(head, text, start, len);
+        }
+        if field.kind() == FieldKind::Number {
+            return room.integer(head, text, start, len);
+        }
+        let layout = self.layout.as_ref();
+        match layout.and_then(|layout| values.same_time(text, start, len, layout)) {
+            Some((written, len)) => room.ready(head, written, len),
+            None => false,
+        }
+    }
+
+    /// Writes any field.
+    #[inline(never)]
+    fn write_slowly(&self, out: &mut Vec<u8>, text: &[u8], field: Field, values: &mut Values) {
+        out.reserve(Self::ROOM_BYTES);
+        self.piece.write(out);
+        values.write_unquoted(out, text, field, self.layout.as_ref());
     }
 }

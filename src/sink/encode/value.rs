@@ -4,8 +4,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::cursor::Cursor;
-use crate::event::escape::{BLOCK, escape_json, unescape_hex_into, unescape_json_into};
+use super::room::{HEAD_BLOCK, Head, within};
+use crate::event::escape::{WIDE_BLOCK, escape_json, unescape_hex_into, unescape_json_into};
+use crate::event::simd::Chunk;
 use crate::event::time::{Layout, Rfc3339Writer};
 use crate::event::{Field, FieldKind, Level, Timestamp};
 
@@ -18,86 +19,97 @@ pub(super) struct Values {
     pub(super) replaced: u64,
 }
 
-impl Values {
-    /// Room beyond the span: quotes and the block that is written over.
-    pub(super) const ROOM: usize = BLOCK + 2;
+/// Whether values of a kind are strings whatever their spans hold.
+pub(super) fn is_quoted(kind: FieldKind) -> bool {
+    !matches!(
+        kind,
+        FieldKind::Number | FieldKind::Literal | FieldKind::Integer | FieldKind::True
+    )
+}
 
+impl Values {
     /// Sets the time that times without a year are near to: the batch's.
     pub(super) fn near(&mut self, reference: Timestamp) {
         if self.last_time.reference != reference {
             self.last_time.reference = reference;
-            self.last_time.layout = None;
+            self.last_time.span_len = LastTime::NONE;
         }
     }
 
     /// Writes a field's value.
-    #[inline]
     pub(super) fn write(
         &mut self,
-        cursor: &mut Cursor,
+        out: &mut Vec<u8>,
         text: &[u8],
         field: Field,
         layout: Option<&Arc<Layout>>,
     ) {
+        const QUOTE: Head = Head {
+            block: &[b'"'; HEAD_BLOCK],
+            len: 1,
+        };
         let (start, len) = (field.start as usize, field.len as usize);
-        if field.kind() != FieldKind::Text {
-            self.write_other(cursor, text, field, layout);
-            return;
+        let is_text = field.kind() == FieldKind::Text;
+        if is_text && within(out, |room| room.text(QUOTE, text, start, len)) {
+            out.push(b'"');
+        } else if is_quoted(field.kind()) {
+            out.push(b'"');
+            self.write_unquoted(out, text, field, layout);
+            out.push(b'"');
+        } else {
+            self.write_unquoted(out, text, field, layout);
         }
-        let clean = cursor.within(len + Self::ROOM, |room| {
-            room.byte(b'"');
-            room.clean(text, start, len)
-        });
-        if !clean {
-            self.write_unclean(cursor, &text[start..start + len]);
-        }
-        cursor.bytes(b"\"");
     }
 
-    /// Writes text that needs escapes, without quotes.
-    #[inline(never)]
-    pub(super) fn write_unclean(&mut self, cursor: &mut Cursor, value: &[u8]) {
-        cursor.append(|out| self.replaced += u64::from(escape_json(value, out)));
-    }
-
-    /// Writes a value that is not [`FieldKind::Text`].
-    #[inline(never)]
-    pub(super) fn write_other(
+    /// As [`Values::write`], but leaves the quotes around a value that
+    /// [`is_quoted`] to the caller.
+    pub(super) fn write_unquoted(
         &mut self,
-        cursor: &mut Cursor,
+        out: &mut Vec<u8>,
         text: &[u8],
         field: Field,
         layout: Option<&Arc<Layout>>,
     ) {
         let span = field.bytes(text);
         match field.kind() {
-            FieldKind::Number if is_number(span) => cursor.bytes(span),
-            FieldKind::Literal if is_literal(span) => cursor.bytes(span),
-            FieldKind::True => cursor.bytes(b"true"),
-            FieldKind::Level => {
-                cursor.bytes(b"\"");
-                cursor.bytes(Level(field.computed() as u8).name().as_bytes());
-                cursor.bytes(b"\"");
+            FieldKind::Number if is_number(span) => out.extend_from_slice(span),
+            FieldKind::Literal if is_literal(span) => out.extend_from_slice(span),
+            FieldKind::Number | FieldKind::Literal => {
+                out.push(b'"');
+                self.string(span, FieldKind::Text, out);
+                out.push(b'"');
             }
-            FieldKind::Integer => cursor.append(|out| {
+            FieldKind::True => out.extend_from_slice(b"true"),
+            FieldKind::Level => {
+                out.extend_from_slice(Level(field.computed() as u8).name().as_bytes());
+            }
+            FieldKind::Integer => {
                 // Writing to a vector cannot fail.
                 let _ = write!(out, "{}", field.computed());
-            }),
-            FieldKind::Time => {
-                cursor.bytes(b"\"");
-                match self.last_time.find(span, layout) {
-                    Some(written) => cursor.bytes(written),
-                    // Not in its layout: text.
-                    None => cursor.append(|out| self.string(span, FieldKind::Text, out)),
-                }
-                cursor.bytes(b"\"");
             }
-            kind => cursor.append(|out| {
-                out.push(b'"');
-                self.string(span, kind, out);
-                out.push(b'"');
-            }),
+            FieldKind::Time => match self.last_time.find(span, layout) {
+                Some(written) => out.extend_from_slice(written),
+                // Not in its layout: text.
+                None => self.string(span, FieldKind::Text, out),
+            },
+            kind => self.string(span, kind, out),
         }
+    }
+
+    /// The time at `text[start..start + len]` as it was written last, the first
+    /// bytes of a block, if the one that was written last is the same.
+    #[inline]
+    pub(super) fn same_time(
+        &self,
+        text: &[u8],
+        start: usize,
+        len: usize,
+        layout: &Arc<Layout>,
+    ) -> Option<(&[u8; WIDE_BLOCK], usize)> {
+        let last = &self.last_time;
+        let span = text.get(start..start + WIDE_BLOCK)?.first_chunk()?;
+        last.is_same(span, len, layout)
+            .then_some((&last.written, last.written_len))
     }
 
     /// Appends a span as the inside of a JSON string.
@@ -129,8 +141,13 @@ struct LastTime {
     reference: Timestamp,
     writer: Rfc3339Writer,
     layout: Option<Arc<Layout>>,
-    span: Vec<u8>,
-    written: Vec<u8>,
+    /// Padded; longer texts are no times of log lines and not worth remembering.
+    span: [u8; WIDE_BLOCK],
+    span_len: usize,
+    /// Padded.
+    written: [u8; WIDE_BLOCK],
+    written_len: usize,
+    scratch: Vec<u8>,
 }
 
 impl Default for LastTime {
@@ -139,58 +156,69 @@ impl Default for LastTime {
             reference: Timestamp(0),
             writer: Rfc3339Writer::default(),
             layout: None,
-            span: Vec::new(),
-            written: Vec::new(),
+            span: [0; WIDE_BLOCK],
+            span_len: LastTime::NONE,
+            written: [0; WIDE_BLOCK],
+            written_len: 0,
+            scratch: Vec::new(),
         }
     }
 }
 
 impl LastTime {
-    /// Longer texts are no times of log lines and not worth remembering.
-    const SPAN_BYTES_MAX: usize = 64;
+    /// The length of no span: nothing is remembered.
+    const NONE: usize = usize::MAX;
+
+    /// Whether the first `len` bytes of a block are the last time in its layout.
+    #[inline]
+    fn is_same(&self, span: &[u8; WIDE_BLOCK], len: usize, layout: &Arc<Layout>) -> bool {
+        let half = |block: &[u8; WIDE_BLOCK], at: usize| Chunk::load(block, at);
+        let differences = |at: usize| half(span, at).differences(half(&self.span, at));
+        let differences = differences(0) | differences(Chunk::LEN) << Chunk::LEN;
+        len == self.span_len
+            && self
+                .layout
+                .as_ref()
+                .is_some_and(|last| Arc::ptr_eq(last, layout))
+            && u64::from(differences) & ((1 << len) - 1) == 0
+    }
 
     /// The time in `span` as RFC 3339, if it is in its layout.
     fn find(&mut self, span: &[u8], layout: Option<&Arc<Layout>>) -> Option<&[u8]> {
         let layout = layout?;
-        let same = self.layout.as_ref().is_some_and(|l| Arc::ptr_eq(l, layout));
-        if same && self.span == span {
-            return Some(&self.written);
+        let mut block = [0; WIDE_BLOCK];
+        let fits = block
+            .get_mut(..span.len())
+            .map(|room| room.copy_from_slice(span))
+            .is_some();
+        if fits && self.is_same(&block, span.len(), layout) {
+            return Some(&self.written[..self.written_len]);
         }
-        self.layout = None;
-        self.written.clear();
+        self.span_len = Self::NONE;
+        self.scratch.clear();
         if !self
             .writer
-            .write(layout, span, self.reference, &mut self.written)
+            .write(layout, span, self.reference, &mut self.scratch)
         {
             return None;
         }
-        if span.len() <= Self::SPAN_BYTES_MAX {
-            self.layout = Some(layout.clone());
-            self.span.clear();
-            self.span.extend_from_slice(span);
+        if let Some(written) = self.written.get_mut(..self.scratch.len())
+            && fits
+        {
+            written.copy_from_slice(&self.scratch);
+            self.written_len = self.scratch.len();
+            (self.span, self.span_len) = (block, span.len());
+            if !self.layout.as_ref().is_some_and(|l| Arc::ptr_eq(l, layout)) {
+                self.layout = Some(layout.clone());
+            }
         }
-        Some(&self.written)
+        Some(&self.scratch)
     }
 }
 
 /// Whether `bytes` are a literal of JSON.
 pub(super) fn is_literal(bytes: &[u8]) -> bool {
     matches!(bytes, b"true" | b"false" | b"null")
-}
-
-/// Whether the first `len` bytes of a word are a whole number of JSON: what most
-/// numbers are, up to eight digits. Others may be numbers, too.
-#[inline]
-pub(super) fn is_short_integer(word: [u8; 8], len: usize) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    if !(1..=8).contains(&len) || (word[0] == b'0' && len > 1) {
-        return false;
-    }
-    // Digits become 0 to 9, all others more: adding 0x76 takes these to 0x80 or
-    // over it, with a carry only if they were there before.
-    let values = u64::from_le_bytes(word) ^ (ONES * b'0' as u64);
-    let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
-    others.trailing_zeros() as usize / 8 >= len
 }
 
 /// Whether `bytes` are a number of JSON (RFC 8259 §6).
@@ -234,20 +262,6 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn short_integers_are_numbers_without_sign_or_fraction(
-            before in 0..3usize,
-            value in "[0-9]{0,10}|[0-9]{0,3}[.:/e-]?[0-9]{0,3}|\\PC{0,9}",
-            after in proptest::collection::vec(any::<u8>(), 0..10),
-        ) {
-            let text = [&vec![b'x'; before], value.as_bytes(), &after].concat();
-            let fits = value.len() <= 8;
-            let digits = value.bytes().all(|b| b.is_ascii_digit());
-            let word = text[before..].first_chunk();
-            let found = word.is_some_and(|word| is_short_integer(*word, value.len()));
-            prop_assert_eq!(found, word.is_some() && fits && digits && is_number(value.as_bytes()));
-        }
-
         #[test]
         fn numbers_are_those_of_json(text in "-?[0-9]{0,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?|\\PC{0,4}") {
             let json = serde_json::from_str::<Box<serde_json::value::RawValue>>(&text)
