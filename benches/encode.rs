@@ -1,5 +1,5 @@
-//! Encoding: access log lines to JSON objects, with their parser and without,
-//! and strings to JSON.
+//! Encoding: lines of fields to JSON objects, with their parser and without, and
+//! strings to JSON.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,41 +13,91 @@ use tflog::sink::encode::{Encoder, Options};
 
 const TEXT_BYTES: usize = Pool::CHUNK_BYTES;
 
-/// Combined log lines as a busy site has them: several a second.
-fn access_log() -> Vec<u8> {
-    let agents = [
-        "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5",
-        "curl/8.9.1",
-    ];
+/// As many lines as a chunk has room for.
+fn lines(line: impl Fn(usize) -> String) -> Vec<u8> {
     let mut text = Vec::with_capacity(TEXT_BYTES);
-    for n in 0.. {
-        let line = format!(
-            "10.{}.{}.7 - - [23/Nov/2026:13:{:02}:{:02} +0000] \"GET /api/v1/items/{n}?page={} HTTP/1.1\" {} {} \"https://shop.example.com/cart\" \"{}\"\n",
-            n % 251,
-            n % 13,
-            n / 600 % 60,
-            n / 10 % 60,
-            n % 7,
-            [200, 200, 304, 404][n % 4],
-            100 + n * 7 % 90000,
-            agents[n % 3],
-        );
+    for line in (0..).map(line) {
         if text.len() + line.len() > TEXT_BYTES {
-            return text;
+            break;
         }
         text.extend_from_slice(line.as_bytes());
     }
     text
 }
 
-fn combined_to_json(criterion: &mut Criterion) {
+/// Combined log lines as a busy site has them: several a second.
+fn access_log(n: usize) -> String {
+    let agents = [
+        "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5",
+        "curl/8.9.1",
+    ];
+    format!(
+        "10.{}.{}.7 - - [23/Nov/2026:13:{:02}:{:02} +0000] \"GET /api/v1/items/{n}?page={} HTTP/1.1\" {} {} \"https://shop.example.com/cart\" \"{}\"\n",
+        n % 251,
+        n % 13,
+        n / 600 % 60,
+        n / 10 % 60,
+        n % 7,
+        [200, 200, 304, 404][n % 4],
+        100 + n * 7 % 90000,
+        agents[n % 3],
+    )
+}
+
+/// The same with users and without referrers here and there.
+fn mixed_log(n: usize) -> String {
+    let mut line = access_log(n);
+    let coin = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    if coin % 3 == 0 {
+        line = line.replacen("- - [", "- alice [", 1);
+    }
+    if coin / 3 % 3 == 0 {
+        line = line.replacen("https://shop.example.com/cart", "-", 1);
+    }
+    line
+}
+
+/// Lines whose keys stand in them.
+fn logfmt(n: usize) -> String {
+    format!(
+        "time=2026-11-23T13:{:02}:{:02}.{:03}Z level={} msg=\"request served\" method=GET path=/api/v1/items/{n} status={} duration=0.{:03} bytes={}\n",
+        n / 6000 % 60,
+        n / 100 % 60,
+        n * 7 % 1000,
+        ["info", "info", "warn"][n % 3],
+        [200, 200, 304, 404][n % 4],
+        n % 1000,
+        100 + n * 7 % 90000,
+    )
+}
+
+/// Lines of the Go library, each at a time of its own.
+fn klog(n: usize) -> String {
+    format!(
+        "I1123 13:{:02}:{:02}.{:06} {} controller.go:{}] Reconciling object default/web-{n} of kind Deployment\n",
+        n / 6000 % 60,
+        n / 100 % 60,
+        n * 7919 % 1_000_000,
+        1 + n % 3,
+        100 + n % 300,
+    )
+}
+
+fn to_json(criterion: &mut Criterion) {
+    rows_to_json(criterion, "combined", "combined", &lines(access_log));
+    rows_to_json(criterion, "combined, mixed", "combined", &lines(mixed_log));
+    rows_to_json(criterion, "logfmt", "logfmt", &lines(logfmt));
+    rows_to_json(criterion, "klog", "klog", &lines(klog));
+}
+
+fn rows_to_json(criterion: &mut Criterion, name: &str, format: &str, text: &[u8]) {
     let mut needs = Needs::default();
     let Ok(mut json) = Encoder::build("json", Options::default(), &mut needs) else {
         return;
     };
     let mut chunk = Box::new(Chunk::default());
-    chunk.text = access_log();
+    chunk.text = text.to_vec();
     let ends = memchr::memchr_iter(b'\n', &chunk.text).map(|at| at as u32 + 1);
     chunk.ends = ends.collect();
     let bytes = chunk.text.len() as u64;
@@ -61,8 +111,8 @@ fn combined_to_json(criterion: &mut Criterion) {
         batch: Arc::new(batch),
         rows: Rows::All,
     };
-    let no_json = |_: &Needs| -> Box<dyn Parser> { unreachable!("combined has no JSON lines") };
-    let formats = Formats::build("combined", &needs, no_json).expect("a format");
+    let no_json = |_: &Needs| -> Box<dyn Parser> { unreachable!("no JSON lines") };
+    let formats = Formats::build(format, &needs, no_json).expect("a format");
     let (mut reader, mut out) = (formats.reader(), Vec::new());
     let mut parse = |part: &mut Part| {
         if let Some(batch) = Arc::get_mut(&mut part.batch) {
@@ -74,7 +124,7 @@ fn combined_to_json(criterion: &mut Criterion) {
     };
     // Rows that run alone have a list of fields, too.
     parse(&mut part);
-    let mut group = criterion.benchmark_group("combined");
+    let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Bytes(bytes));
     group.bench_function("parse", |b| b.iter(|| parse(black_box(&mut part))));
     group.bench_function("parse and encode", |b| {
@@ -113,5 +163,5 @@ fn strings(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, combined_to_json, strings);
+criterion_group!(benches, to_json, strings);
 criterion_main!(benches);

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::grouped::Grouping;
 use super::keys::{KeyTables, Objects, Scattered, Table};
 use super::pick::Pick;
+use super::room::{Head, padded, within};
 use super::shape::LINE_END;
 use super::value::Values;
 use crate::event::{Batch, Field, FieldKind, Rows};
@@ -215,30 +216,46 @@ impl RowWriter<'_> {
                 FieldKind::Object => return Err(Scattered),
                 _ => {}
             }
-            let layout = if field.def() == Field::KEYED {
-                let Some(name) = free_key.take() else {
-                    continue;
-                };
-                objects.leave(out);
-                self.write_free_key(out, text, name);
-                None
-            } else {
-                let Some(key) = self.table.keys.get(field.def() as usize) else {
-                    continue;
-                };
-                objects.write_key(out, key)?;
-                key.layout.as_ref()
+            if field.def() == Field::KEYED {
+                if let Some(name) = free_key.take() {
+                    objects.leave(out);
+                    self.write_free(out, text, name, field);
+                }
+                continue;
+            }
+            let Some(key) = self.table.keys.get(field.def() as usize) else {
+                continue;
             };
-            self.values.write(out, text, field, layout);
+            objects.write_key(out, key)?;
+            self.values.write(out, text, field, key.layout.as_ref());
         }
         objects.leave(out);
         Ok(())
     }
 
-    fn write_free_key(&mut self, out: &mut Vec<u8>, text: &[u8], name: Field) {
-        out.extend_from_slice(b",\"");
-        self.values.string(name.bytes(text), name.kind(), out);
-        out.extend_from_slice(b"\":");
+    /// Writes a field whose key stands in the line.
+    fn write_free(&mut self, out: &mut Vec<u8>, text: &[u8], name: Field, field: Field) {
+        const KEY: Head = Head::new(&padded(b",\""), 2);
+        const STRING: Head = Head::new(&padded(b"\":\""), 3);
+        const NUMBER: Head = Head::new(&padded(b"\":"), 2);
+        let span = |field: Field| (field.start as usize, field.len as usize);
+        let (start, len) = span(name);
+        let is_plain = name.kind() == FieldKind::Key;
+        if !is_plain || !within(out, |room| room.text(KEY, text, start, len)) {
+            out.extend_from_slice(b",\"");
+            self.values.string(name.bytes(text), name.kind(), out);
+        }
+        let (start, len) = span(field);
+        let (string, number) = (
+            field.kind() == FieldKind::Text,
+            field.kind() == FieldKind::Number,
+        );
+        if string && within(out, |room| room.text(STRING, text, start, len)) {
+            out.push(b'"');
+        } else if !number || !within(out, |room| room.number(NUMBER, text, start, len)) {
+            out.extend_from_slice(b"\":");
+            self.values.write(out, text, field, None);
+        }
     }
 }
 

@@ -58,10 +58,7 @@ impl Piece {
     /// As it stands before a value.
     #[inline]
     pub(super) fn head(&self) -> Head<'_> {
-        Head {
-            block: &self.block,
-            len: self.text.len(),
-        }
+        Head::new(&self.block, self.text.len())
     }
 
     #[inline]

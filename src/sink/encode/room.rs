@@ -8,6 +8,7 @@
 
 use std::mem::MaybeUninit;
 
+use super::value::is_number;
 use crate::event::escape::{BLOCK, WIDE_BLOCK, is_clean, is_clean_up_to, is_wide_clean};
 use crate::event::simd::Chunk;
 
@@ -17,9 +18,23 @@ pub(super) const HEAD_BLOCK: usize = 2 * BLOCK;
 /// What stands before a value: the first `len` bytes of a block.
 #[derive(Clone, Copy)]
 pub(super) struct Head<'a> {
-    pub(super) block: &'a [u8; HEAD_BLOCK],
+    block: &'a [u8; HEAD_BLOCK],
     /// None that has more than a block is ever written.
-    pub(super) len: usize,
+    len: usize,
+}
+
+impl<'a> Head<'a> {
+    /// A text of `len` bytes in its block.
+    pub(super) const fn new(block: &'a [u8; HEAD_BLOCK], len: usize) -> Head<'a> {
+        Head { block, len }
+    }
+}
+
+/// A short text as a block.
+pub(super) const fn padded<const N: usize>(text: &[u8; N]) -> [u8; HEAD_BLOCK] {
+    let mut block = [0; HEAD_BLOCK];
+    block.split_at_mut(N).0.copy_from_slice(text);
+    block
 }
 
 /// Room that is left, to be written from its beginning.
@@ -79,11 +94,13 @@ impl Room<'_> {
         self.block(head, text, start, len, |from| is_clean_up_to(from, len))
     }
 
-    /// Writes a head and `text[start..start + len]`, if that is a whole number of
-    /// JSON without sign: what most numbers are.
+    /// Writes a head and `text[start..start + len]`, if that is a number of JSON
+    /// of up to a block.
     #[inline]
-    pub(super) fn integer(&mut self, head: Head, text: &[u8], start: usize, len: usize) -> bool {
-        self.block(head, text, start, len, |from| is_integer(from, len))
+    pub(super) fn number(&mut self, head: Head, text: &[u8], start: usize, len: usize) -> bool {
+        self.block(head, text, start, len, |from| {
+            is_integer(from, len) || is_number(&text[start..start + len])
+        })
     }
 
     /// Writes a head and the first `len` bytes of a value.
@@ -190,8 +207,8 @@ fn copy_long(from: &[u8], to: &mut [MaybeUninit<u8>]) -> bool {
     is_wide_clean(&last)
 }
 
-/// Whether the first `len` bytes of a block are a whole number of JSON. Longer
-/// ones may be, too.
+/// Whether the first `len` bytes of a block are a whole number of JSON without
+/// sign: what most numbers are.
 #[inline]
 fn is_integer(block: &[u8; BLOCK], len: usize) -> bool {
     // A bit behind the block ends every number.
@@ -204,12 +221,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sink::encode::value::is_number;
 
-    const HEAD: Head = Head {
-        block: b",\"key\":\"                        ",
-        len: 8,
-    };
+    const HEAD: Head = Head::new(&padded(b",\"key\":\""), 8);
 
     /// What `write` appends to a buffer with room for `bytes` more, and what it says.
     fn written(bytes: usize, write: impl FnOnce(&mut Room) -> bool) -> (bool, Vec<u8>) {
@@ -264,7 +277,7 @@ mod tests {
             for len in [0, 1, BLOCK, BLOCK + 1, WIDE_BLOCK, WIDE_BLOCK + 1, 99] {
                 for (all, out) in [
                     written(bytes, |room| room.text(HEAD, &text, 3, len)),
-                    written(bytes, |room| room.integer(HEAD, &text, 3, len)),
+                    written(bytes, |room| room.number(HEAD, &text, 3, len)),
                     written(bytes, |room| room.ready(HEAD, &ready, len)),
                     written(bytes, |room| room.head(HEAD)),
                 ] {
@@ -276,7 +289,7 @@ mod tests {
         }
         for (start, len) in [(190, 11), (190, 100), (201, 0), (usize::MAX / 2, 5)] {
             assert!(!written(400, |room| room.text(HEAD, &text, start, len)).0);
-            assert!(!written(400, |room| room.integer(HEAD, &text, start, len)).0);
+            assert!(!written(400, |room| room.number(HEAD, &text, start, len)).0);
         }
     }
 
@@ -284,10 +297,7 @@ mod tests {
     fn heads_of_every_length_are_written_whole() {
         let text = [b'1'; 99];
         for len in 0..40 {
-            let head = Head {
-                block: &[b'h'; HEAD_BLOCK],
-                len,
-            };
+            let head = Head::new(&[b'h'; HEAD_BLOCK], len);
             for value in [0, 9, 20, 50] {
                 let (all, out) = written(400, |room| room.text(head, &text, 0, value));
                 assert_eq!(all, len <= HEAD_BLOCK);
@@ -298,16 +308,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn integers_are_numbers_without_sign_or_fraction(
+        fn numbers_are_those_of_json(
             before in 0..3usize,
-            value in "[0-9]{0,18}|[0-9]{0,3}[.:/e-]?[0-9]{0,3}|\\PC{0,9}",
+            value in "[0-9]{0,18}|-?[0-9]{0,3}[.:/e-]?[0-9]{0,3}|\\PC{0,9}",
             after in proptest::collection::vec(any::<u8>(), 0..20),
         ) {
             let text = [&vec![b'x'; before], value.as_bytes(), &after].concat();
-            let (all, out) = written(400, |room| room.integer(HEAD, &text, before, value.len()));
-            let digits = value.bytes().all(|b| b.is_ascii_digit());
+            let (all, out) = written(400, |room| room.number(HEAD, &text, before, value.len()));
             let fits = value.len() <= BLOCK && text.len() >= before + BLOCK;
-            prop_assert_eq!(all, fits && digits && is_number(value.as_bytes()));
+            prop_assert_eq!(all, fits && is_number(value.as_bytes()));
             prop_assert_eq!(out.is_empty(), !all);
             prop_assert!(!all || out.ends_with(value.as_bytes()));
         }

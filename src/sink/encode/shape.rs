@@ -62,19 +62,10 @@ impl Shapes {
         values: &mut Values,
     ) -> bool {
         let recent = self.known.get(self.recent);
-        recent.is_some_and(|shape| shape.write(out, text, fields, values))
-            || self.write_other(out, text, fields, values)
-    }
-
-    /// As [`Shapes::write`] where the shape is not that of the row before.
-    #[inline(never)]
-    fn write_other(
-        &mut self,
-        out: &mut Vec<u8>,
-        text: &[u8],
-        fields: &[Field],
-        values: &mut Values,
-    ) -> bool {
+        let recent = recent.filter(|shape| shape.steps.len() == fields.len());
+        if recent.is_some_and(|shape| shape.write(out, text, fields, values)) {
+            return true;
+        }
         let Some(found) = self.known.iter().position(|shape| shape.is_of(fields)) else {
             return false;
         };
@@ -113,7 +104,7 @@ impl Shape {
     /// `None` if it has no fields, has keys of its own, or fields of one object do
     /// not stand together.
     fn of(fields: &[Field], keys: &[Key]) -> Option<Shape> {
-        if fields.is_empty() {
+        if fields.is_empty() || fields.iter().any(|field| has_key_of_its_own(*field)) {
             return None;
         }
         let mut between = Vec::new();
@@ -123,12 +114,6 @@ impl Shape {
         for field in fields {
             let key = keys.get(field.def() as usize)?;
             let kind = field.kind();
-            if matches!(
-                kind,
-                FieldKind::Key | FieldKind::EscapedKey | FieldKind::Object
-            ) {
-                return None;
-            }
             let start = between.len();
             if open {
                 between.push(b'"');
@@ -163,35 +148,48 @@ impl Shape {
         })
     }
 
-    /// Writes the line of a row, if it is one of this shape. That shows as it is
-    /// written: mostly it is.
-    #[inline]
+    /// Writes the line of a row with as many fields, if it is one of this shape.
+    /// That shows as it is written: mostly it is.
+    ///
+    /// Not inlined, so that what the loop needs stays in registers.
+    #[inline(never)]
     fn write(&self, out: &mut Vec<u8>, text: &[u8], fields: &[Field], values: &mut Values) -> bool {
-        if self.steps.len() != fields.len() {
-            return false;
-        }
         let (start, replaced) = (out.len(), values.replaced);
         let (mut steps, mut fields) = (self.steps.iter(), fields.iter());
         loop {
-            let stopped = within(out, |room| {
+            let written = within(out, |room| {
                 while let (Some(step), Some(field)) = (steps.next(), fields.next()) {
                     if !step.write_plain(room, text, field, values) {
-                        return Some((step, field));
+                        return Err(Some((step, field)));
                     }
                 }
-                None
+                let closed = room.head(self.close.head());
+                if closed { Ok(()) } else { Err(None) }
             });
-            let Some((step, field)) = stopped else { break };
-            if step.tag != field.tag() {
-                out.truncate(start);
-                values.replaced = replaced;
-                return false;
+            match written {
+                Ok(()) => return true,
+                Err(Some((step, field))) => {
+                    if !step.write_slowly(out, text, *field, values) {
+                        out.truncate(start);
+                        values.replaced = replaced;
+                        return false;
+                    }
+                }
+                Err(None) => {
+                    self.close.write(out);
+                    return true;
+                }
             }
-            step.write_slowly(out, text, *field, values);
         }
-        self.close.write(out);
-        true
     }
+}
+
+/// Whether an entry is a key that stands in the line.
+fn has_key_of_its_own(field: Field) -> bool {
+    matches!(
+        field.kind(),
+        FieldKind::Key | FieldKind::EscapedKey | FieldKind::Object
+    )
 }
 
 impl Step {
@@ -199,7 +197,7 @@ impl Step {
     const ROOM_BYTES: usize = 1024;
 
     /// Writes a field that is as most are: text as its span, if nothing in it needs
-    /// an escape, a number as its span, if it is a short one, a time as the one
+    /// an escape, a number as its span, if it is one, a time as the one
     /// before, if it is the same. Else nothing, and false.
     #[inline]
     fn write_plain(&self, room: &mut Room, text: &[u8], field: &Field, values: &Values) -> bool {
@@ -212,7 +210,7 @@ impl Step {
             return room.text(head, text, start, len);
         }
         if field.kind() == FieldKind::Number {
-            return room.integer(head, text, start, len);
+            return room.number(head, text, start, len);
         }
         let layout = self.layout.as_ref();
         match layout.and_then(|layout| values.same_time(text, start, len, layout)) {
@@ -221,11 +219,21 @@ impl Step {
         }
     }
 
-    /// Writes any field.
+    /// Writes a field, if it is one that the step is for.
     #[inline(never)]
-    fn write_slowly(&self, out: &mut Vec<u8>, text: &[u8], field: Field, values: &mut Values) {
+    fn write_slowly(
+        &self,
+        out: &mut Vec<u8>,
+        text: &[u8],
+        field: Field,
+        values: &mut Values,
+    ) -> bool {
+        if self.tag != field.tag() {
+            return false;
+        }
         out.reserve(Self::ROOM_BYTES);
         self.piece.write(out);
         values.write_unquoted(out, text, field, self.layout.as_ref());
+        true
     }
 }

@@ -4,10 +4,10 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::room::{HEAD_BLOCK, Head, within};
+use super::room::{Head, padded, within};
 use crate::event::escape::{WIDE_BLOCK, escape_json, unescape_hex_into, unescape_json_into};
 use crate::event::simd::Chunk;
-use crate::event::time::{Layout, Rfc3339Writer};
+use crate::event::time::{Layout, Memo, Rfc3339Writer};
 use crate::event::{Field, FieldKind, Level, Timestamp};
 
 /// Writes values; keeps buffers and counts between them.
@@ -32,7 +32,7 @@ impl Values {
     pub(super) fn near(&mut self, reference: Timestamp) {
         if self.last_time.reference != reference {
             self.last_time.reference = reference;
-            self.last_time.span_len = LastTime::NONE;
+            self.last_time.forget();
         }
     }
 
@@ -44,10 +44,7 @@ impl Values {
         field: Field,
         layout: Option<&Arc<Layout>>,
     ) {
-        const QUOTE: Head = Head {
-            block: &[b'"'; HEAD_BLOCK],
-            len: 1,
-        };
+        const QUOTE: Head = Head::new(&padded(b"\""), 1);
         let (start, len) = (field.start as usize, field.len as usize);
         let is_text = field.kind() == FieldKind::Text;
         if is_text && within(out, |room| room.text(QUOTE, text, start, len)) {
@@ -135,10 +132,12 @@ impl Values {
     }
 }
 
-/// Remembers the last time written: neighbouring lines often have the same.
+/// Remembers the last time written: neighbouring lines often have the same, or
+/// one of the same second.
 #[derive(Clone)]
 struct LastTime {
     reference: Timestamp,
+    memo: Memo,
     writer: Rfc3339Writer,
     layout: Option<Arc<Layout>>,
     /// Padded; longer texts are no times of log lines and not worth remembering.
@@ -154,6 +153,7 @@ impl Default for LastTime {
     fn default() -> LastTime {
         LastTime {
             reference: Timestamp(0),
+            memo: Memo::EMPTY,
             writer: Rfc3339Writer::default(),
             layout: None,
             span: [0; WIDE_BLOCK],
@@ -183,34 +183,36 @@ impl LastTime {
             && u64::from(differences) & ((1 << len) - 1) == 0
     }
 
+    fn forget(&mut self) {
+        self.memo.forget();
+        self.span_len = Self::NONE;
+    }
+
     /// The time in `span` as RFC 3339, if it is in its layout.
     fn find(&mut self, span: &[u8], layout: Option<&Arc<Layout>>) -> Option<&[u8]> {
         let layout = layout?;
+        if !self.layout.as_ref().is_some_and(|l| Arc::ptr_eq(l, layout)) {
+            self.layout = Some(layout.clone());
+            self.forget();
+        }
         let mut block = [0; WIDE_BLOCK];
-        let fits = block
-            .get_mut(..span.len())
-            .map(|room| room.copy_from_slice(span))
-            .is_some();
+        let start = block.get_mut(..span.len());
+        let fits = start.map(|start| start.copy_from_slice(span)).is_some();
         if fits && self.is_same(&block, span.len(), layout) {
             return Some(&self.written[..self.written_len]);
         }
         self.span_len = Self::NONE;
-        self.scratch.clear();
-        if !self
-            .writer
-            .write(layout, span, self.reference, &mut self.scratch)
-        {
+        if self.memo.read(layout, span, self.reference)? != span.len() {
             return None;
         }
+        self.scratch.clear();
+        self.writer.write_time(self.memo.time(), &mut self.scratch);
         if let Some(written) = self.written.get_mut(..self.scratch.len())
             && fits
         {
             written.copy_from_slice(&self.scratch);
             self.written_len = self.scratch.len();
             (self.span, self.span_len) = (block, span.len());
-            if !self.layout.as_ref().is_some_and(|l| Arc::ptr_eq(l, layout)) {
-                self.layout = Some(layout.clone());
-            }
         }
         Some(&self.scratch)
     }
