@@ -232,11 +232,8 @@ impl Columns {
     /// Adds those of `fields` to the list of the row being parsed that are there.
     #[inline]
     pub fn push_present(&mut self, fields: &[Field]) {
-        self.fields.reserve(fields.len());
-        for field in fields {
-            if !field.is_absent() {
-                self.fields.push(*field);
-            }
+        for there in fields.split(|f| f.is_absent()).filter(|f| !f.is_empty()) {
+            self.fields.extend_from_slice(there);
         }
     }
 

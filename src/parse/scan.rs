@@ -7,15 +7,17 @@ use crate::event::simd::Chunk;
 #[inline]
 fn first(text: &[u8], from: usize, end: usize, question: impl Fn(Chunk) -> u32) -> Option<usize> {
     let mut at = from;
-    while at < end {
+    loop {
         let hits = question(Chunk::load(text, at));
         if hits != 0 {
             let found = at + hits.trailing_zeros() as usize;
             return (found < end).then_some(found);
         }
         at += Chunk::LEN;
+        if at >= end {
+            return None;
+        }
     }
-    None
 }
 
 /// Where `needle` is first in `text[from..end]`.

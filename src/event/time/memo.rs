@@ -4,15 +4,14 @@
 use super::Timestamp;
 use super::layout::{Item, Layout};
 use super::read::fraction_digits;
+use crate::event::simd::Chunk;
 
 /// Reads times of one layout, of which it remembers the last.
 #[derive(Clone, Copy, Debug)]
 pub struct Memo {
-    /// What was read, without the digits of the fraction.
-    text: [u8; Memo::BYTES_MAX],
-    /// How much of `text` stands before the fraction, and after it.
-    before: u8,
-    after: u8,
+    /// What was read before the digits of the fraction, and after them.
+    before: Kept<2>,
+    after: Kept<1>,
     has_fraction: bool,
     /// The time without the fraction.
     base: Timestamp,
@@ -21,13 +20,10 @@ pub struct Memo {
 }
 
 impl Memo {
-    /// As long as the longest common layout; longer times are read each time.
-    const BYTES_MAX: usize = 36;
     /// Remembers nothing.
     pub const EMPTY: Memo = Memo {
-        text: [0; Memo::BYTES_MAX],
-        before: 0,
-        after: 0,
+        before: Kept::EMPTY,
+        after: Kept::EMPTY,
         has_fraction: false,
         base: Timestamp::ABSENT,
         time: Timestamp::ABSENT,
@@ -44,14 +40,27 @@ impl Memo {
     /// or [`Memo::forget`] came between.
     #[inline]
     pub fn read(&mut self, layout: &Layout, text: &[u8], reference: Timestamp) -> Option<usize> {
-        if self.before > 0
-            && let Some(len) = self.again(text)
-        {
-            return Some(len);
-        }
-        self.read_afresh(layout, text, reference)
+        self.read_at(layout, text, 0, text.len(), reference)
     }
 
+    /// As [`Memo::read`], at `text[at..end]`: where it ends.
+    #[inline]
+    pub(crate) fn read_at(
+        &mut self,
+        layout: &Layout,
+        text: &[u8],
+        at: usize,
+        end: usize,
+        reference: Timestamp,
+    ) -> Option<usize> {
+        if let Some(after) = self.again(text, at, end) {
+            return Some(after);
+        }
+        let len = self.read_afresh(layout, &text[at..end], reference)?;
+        Some(at + len)
+    }
+
+    #[inline(never)]
     fn read_afresh(&mut self, layout: &Layout, text: &[u8], reference: Timestamp) -> Option<usize> {
         let (time, len, fraction) = layout.read_with_fraction(text, Some(reference))?;
         self.forget();
@@ -62,53 +71,82 @@ impl Memo {
             return Some(len);
         }
         let (start, end) = fraction.clone().map_or((len, len), |f| (f.start, f.end));
-        let kept = len - (end - start);
-        if kept <= Self::BYTES_MAX && start > 0 {
-            self.text[..start].copy_from_slice(&text[..start]);
-            self.text[start..kept].copy_from_slice(&text[end..len]);
-            self.after = (kept - start) as u8;
+        let kept = Kept::new(&text[..start]).zip(Kept::new(&text[end..len]));
+        if let Some((before, after)) = kept.filter(|_| start > 0) {
+            self.before = before;
+            self.after = after;
             self.has_fraction = fraction.is_some();
             let nanos = fraction_digits(&text[start..end]).0;
             self.base = Timestamp(time.0 - i64::from(nanos));
-            self.before = start as u8;
         }
         Some(len)
     }
 
     /// Reads a time that differs from the last in its fraction at most.
     #[inline]
-    fn again(&mut self, text: &[u8]) -> Option<usize> {
-        let before = usize::from(self.before);
-        let mut at = before;
-        is_same(text.get(..before)?, self.text.get(..before)?).then_some(())?;
+    fn again(&mut self, text: &[u8], at: usize, end: usize) -> Option<usize> {
+        let mut after = self.before.pass(text, at)?;
+        (self.before.len > 0 && after <= end).then_some(())?;
         if self.has_fraction {
-            let (nanos, len) = fraction_digits(&text[at..]);
+            let (nanos, len) = fraction_digits(&text[after..end]);
             (len > 0).then_some(())?;
-            at += len;
             self.time = Timestamp(self.base.0.checked_add(i64::from(nanos))?);
+            after = self.after.pass(text, after + len)?;
+            (after <= end).then_some(())?;
         }
-        let after = usize::from(self.after);
-        let kept = self.text.get(before..before + after)?;
-        (after == 0 || is_same(text.get(at..at + after)?, kept)).then_some(())?;
-        at += after;
-        ends(text, at).then_some(at)
+        ends(&text[..end], after).then_some(after)
     }
 
     /// Remembers a time that was read elsewhere, by its text.
     pub fn set(&mut self, text: &[u8], time: Timestamp) {
         self.forget();
         self.time = time;
-        if text.len() <= Self::BYTES_MAX {
-            self.text[..text.len()].copy_from_slice(text);
-            self.before = text.len() as u8;
+        if let Some(kept) = Kept::new(text) {
+            self.before = kept;
             self.has_fraction = false;
-            self.after = 0;
         }
     }
 
     /// Remembers nothing any more.
     pub fn forget(&mut self) {
-        self.before = 0;
+        self.before = Kept::EMPTY;
+    }
+}
+
+/// A few bytes of a time, which is nearly always the next one's too.
+#[derive(Clone, Copy, Debug)]
+struct Kept<const CHUNKS: usize> {
+    bytes: [[u8; Chunk::LEN]; CHUNKS],
+    len: usize,
+}
+
+impl<const CHUNKS: usize> Kept<CHUNKS> {
+    const EMPTY: Self = Kept {
+        bytes: [[0; Chunk::LEN]; CHUNKS],
+        len: 0,
+    };
+
+    /// `text`, if it is short enough; longer times are read each time.
+    fn new(text: &[u8]) -> Option<Self> {
+        let mut kept = Self::EMPTY;
+        kept.bytes
+            .as_flattened_mut()
+            .get_mut(..text.len())?
+            .copy_from_slice(text);
+        kept.len = text.len();
+        Some(kept)
+    }
+
+    /// Past it, if it stands at `at`.
+    #[inline]
+    fn pass(&self, text: &[u8], at: usize) -> Option<usize> {
+        let mut differences = 0;
+        for (i, bytes) in self.bytes.iter().enumerate() {
+            let place = i * Chunk::LEN;
+            let chunk = Chunk::load(text, at + place);
+            differences |= u64::from(chunk.differences(Chunk::new(bytes))) << place;
+        }
+        (differences & ((1 << self.len) - 1) == 0).then_some(at + self.len)
     }
 }
 
@@ -116,21 +154,4 @@ impl Memo {
 #[inline]
 fn ends(text: &[u8], at: usize) -> bool {
     matches!(text.get(at), None | Some(b' ' | b']' | b'"' | b'\t' | b'|'))
-}
-
-/// Whether two texts of one length are equal: as long as times are, without a
-/// call.
-#[inline]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    let (Some(a_first), Some(b_first)) = (a.first_chunk::<16>(), b.first_chunk::<16>()) else {
-        return a.iter().zip(b).all(|(a, b)| a == b);
-    };
-    if a.len() > 32 {
-        return a == b;
-    }
-    let (Some(a_last), Some(b_last)) = (a.last_chunk::<16>(), b.last_chunk::<16>()) else {
-        return false;
-    };
-    let number = |bytes: &[u8; 16]| u128::from_ne_bytes(*bytes);
-    (number(a_first) ^ number(b_first)) | (number(a_last) ^ number(b_last)) == 0
 }

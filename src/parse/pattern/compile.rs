@@ -19,29 +19,27 @@ pub(super) enum Stop {
 /// One step of matching, with all that is known before the first line.
 #[derive(Debug)]
 pub(super) struct Step {
+    /// What stands in front of it, if it is not empty.
+    pub(super) lead: Literal,
     pub(super) op: Op,
     /// Of a capture: which of the program's slots it fills; the one behind the
     /// last is nobody's.
     pub(super) slot: usize,
     /// What the slot's entry is called.
     pub(super) def: u32,
-    pub(super) inside: Option<Group>,
+    pub(super) inside: Option<Box<Group>>,
 }
 
-/// What a step passes over. Captures are a [`Kind`] each that knows what
-/// follows it.
+/// What a step passes over behind its lead. Captures are a [`Kind`] each that
+/// knows what follows it.
 #[derive(Debug)]
 pub(super) enum Op {
-    Literal(Literal),
-    /// A literal of one byte, `padded` as a [`Literal`] is.
-    Byte {
-        byte: u8,
-        padded: bool,
-    },
+    Nothing,
     /// All of these or nothing.
-    Optional(Group),
-    /// Up to the first of the stops; mostly there is one.
-    Text(Literal),
+    Optional(Box<Group>),
+    /// Up to the first of the stops; mostly there is one, of one byte.
+    TextTo(u8),
+    Text(Box<Literal>),
     TextUntil(Box<[Stop]>),
     /// Up to white space.
     Word,
@@ -58,6 +56,7 @@ pub(super) enum Op {
     Ip,
     Level,
     Mark,
+    /// The opening quote ends the lead.
     Quoted,
     /// A time and which of the program's times it is.
     Time(Arc<Layout>, usize),
@@ -173,14 +172,9 @@ impl Compiler<'_> {
         for part in parts.iter().rev() {
             let step = match part {
                 Part::Literal(bytes) => {
-                    let before_rest =
-                        matches!(steps.last().map(|s| &s.op), None | Some(Op::Rest | Op::Raw));
-                    let padded = bytes.last() == Some(&b' ') && !before_rest;
                     follow = Some(vec![Stop::Literal(Literal::new(bytes, false))]);
-                    self.plain(match **bytes {
-                        [byte] => Op::Byte { byte, padded },
-                        _ => Op::Literal(Literal::new(bytes, padded)),
-                    })
+                    literal(bytes, &mut steps);
+                    continue;
                 }
                 Part::Optional(inner) => {
                     let (inner, first) = self.group(inner, follow.clone())?;
@@ -188,7 +182,7 @@ impl Compiler<'_> {
                         first.extend(rest);
                         first
                     });
-                    self.plain(Op::Optional(inner))
+                    Step::plain(Literal::default(), Op::Optional(Box::new(inner)))
                 }
                 Part::Capture(capture) => self.capture(capture, &mut follow)?,
             };
@@ -196,16 +190,6 @@ impl Compiler<'_> {
         }
         steps.reverse();
         Ok((steps.into(), follow))
-    }
-
-    /// A step that captures nothing.
-    fn plain(&self, op: Op) -> Step {
-        Step {
-            op,
-            slot: self.unwanted,
-            def: 0,
-            inside: None,
-        }
     }
 
     fn group(&mut self, parts: &[Part], follow: Follow) -> Result<(Group, Follow), TemplateError> {
@@ -226,7 +210,7 @@ impl Compiler<'_> {
         follow: &mut Follow,
     ) -> Result<Step, TemplateError> {
         let inside = match &capture.inside {
-            Some(parts) => Some(self.group(parts, Some(vec![Stop::End]))?.0),
+            Some(parts) => Some(Box::new(self.group(parts, Some(vec![Stop::End]))?.0)),
             None => None,
         };
         self.captures -= 1;
@@ -240,9 +224,13 @@ impl Compiler<'_> {
                 error(self.template, capture.behind, message.into())
             })
         };
+        let mut lead = Literal::default();
         let op = match &capture.kind {
             Kind::Text => match <[Stop; 1]>::try_from(stops()?) {
-                Ok([Stop::Literal(stop)]) => Op::Text(stop),
+                Ok([Stop::Literal(stop)]) => match *stop.bytes() {
+                    [byte] => Op::TextTo(byte),
+                    _ => Op::Text(Box::new(stop)),
+                },
                 Ok(stops) => Op::TextUntil(stops.into()),
                 Err(stops) => Op::TextUntil(stops.into()),
             },
@@ -265,7 +253,8 @@ impl Compiler<'_> {
             Kind::Level => Op::Level,
             Kind::Mark => Op::Mark,
             Kind::Quoted => {
-                *follow = Some(vec![Stop::Literal(Literal::new(b"\"", false))]);
+                lead = Literal::new(b"\"", false);
+                *follow = Some(vec![Stop::Literal(lead.clone())]);
                 Op::Quoted
             }
             Kind::Time(layout) => {
@@ -274,12 +263,42 @@ impl Compiler<'_> {
             }
         };
         Ok(Step {
+            lead,
             op,
             slot,
             def,
             // Parts of which nobody wants one are not looked for.
             inside: inside.filter(|group| !group.slots.is_empty()),
         })
+    }
+}
+
+impl Step {
+    /// A step that captures nothing.
+    fn plain(lead: Literal, op: Op) -> Step {
+        Step {
+            lead,
+            op,
+            // Nothing is put there.
+            slot: 0,
+            def: 0,
+            inside: None,
+        }
+    }
+}
+
+/// Puts `bytes` in front of the last of `steps`, which are in reverse.
+fn literal(bytes: &[u8], steps: &mut Vec<Step>) {
+    let next = steps.last_mut();
+    let before_rest = matches!(
+        next.as_deref().map(|s| &s.op),
+        None | Some(Op::Rest | Op::Raw)
+    );
+    let literal = Literal::new(bytes, bytes.last() == Some(&b' ') && !before_rest);
+    match next {
+        Some(next) if next.lead.bytes().is_empty() => next.lead = literal,
+        Some(next) if let Some(whole) = literal.with_quote() => next.lead = whole,
+        _ => steps.push(Step::plain(literal, Op::Nothing)),
     }
 }
 
@@ -384,38 +403,39 @@ fn family(names: &[(usize, &template::Capture)], index: usize) -> Vec<usize> {
 pub(super) fn weight(steps: &[Step]) -> u32 {
     let literal = |bytes: &[u8]| 2 * bytes.iter().filter(|b| **b != b' ').count() as u32;
     let of = |step: &Step| match &step.op {
-        Op::Literal(text) => literal(text.bytes()),
-        Op::Byte { byte, .. } => literal(&[*byte]),
-        Op::Optional(_) => 0,
-        Op::Text(_) | Op::TextUntil(_) | Op::Rest | Op::Most(_) | Op::Raw => 1,
-        Op::Word | Op::WordTo(_) | Op::WordUntil(_) => 2,
+        Op::Nothing | Op::Optional(_) => 0,
+        Op::TextTo(_) | Op::Text(_) | Op::TextUntil(_) | Op::Rest | Op::Most(_) | Op::Raw => 1,
+        // Its lead has the quote.
+        Op::Quoted | Op::Word | Op::WordTo(_) | Op::WordUntil(_) => 2,
         Op::Name => 3,
         _ => 4,
     };
-    steps.iter().map(of).sum()
+    steps.iter().map(|s| literal(s.lead.bytes()) + of(s)).sum()
 }
 
 /// The bytes that a line can begin with that `steps` match.
 pub(super) fn firsts(steps: &[Step]) -> ByteSet {
     let mut all = ByteSet::default();
     for step in steps {
+        if let [first, ..] = step.lead.bytes() {
+            return all.or(ByteSet::of(&[*first]));
+        }
         let digit = |b: u8| b.is_ascii_digit() || b == b'-';
         return all.or(match &step.op {
             Op::Optional(group) => {
                 all = all.or(firsts(&group.steps));
                 continue;
             }
-            Op::Literal(literal) => ByteSet::of(&literal.bytes()[..1]),
-            Op::Byte { byte, .. } => ByteSet::of(&[*byte]),
             Op::Int | Op::Float => ByteSet::where_(digit),
             Op::Ip => ByteSet::where_(|b| digit(b) || b.is_ascii_hexdigit() || b == b':'),
             Op::Time(layout, _) => ByteSet::where_(|b| layout.can_begin_with(b)),
             Op::Level | Op::Name => ByteSet::where_(|b| b.is_ascii_alphabetic() || b == b'_'),
             Op::Stream => ByteSet::of(b"s"),
             Op::Mark => ByteSet::of(b".-*#"),
-            Op::Quoted => ByteSet::of(b"\""),
             Op::Word | Op::WordTo(_) | Op::WordUntil(_) => ByteSet::where_(|b| b > b' '),
-            Op::Text(_) | Op::TextUntil(_) | Op::Most(_) | Op::Rest | Op::Raw => {
+            // Those without a lead that have one are none.
+            Op::Nothing | Op::Quoted => continue,
+            Op::TextTo(_) | Op::Text(_) | Op::TextUntil(_) | Op::Most(_) | Op::Rest | Op::Raw => {
                 ByteSet::where_(|_| true)
             }
         });
@@ -427,11 +447,6 @@ pub(super) fn firsts(steps: &[Step]) -> ByteSet {
 /// Bytes that stand in every line, behind a time that it begins with, that
 /// `steps` match.
 pub(super) fn required(steps: &[Step]) -> AsciiSet {
-    let of = |step: &Step| match &step.op {
-        Op::Literal(literal) => AsciiSet::of(literal.bytes()),
-        Op::Byte { byte, .. } => AsciiSet::of(&[*byte]),
-        Op::Quoted => AsciiSet::of(b"\""),
-        _ => AsciiSet::default(),
-    };
-    steps.iter().map(of).fold(AsciiSet::default(), AsciiSet::or)
+    let leads = steps.iter().map(|step| AsciiSet::of(step.lead.bytes()));
+    leads.fold(AsciiSet::default(), AsciiSet::or)
 }

@@ -1,71 +1,79 @@
 //! Literal text of a template: looked for and passed once a step.
 
 use super::super::scan;
+use crate::event::simd::Chunk;
 
-/// How many bytes are compared at once.
-const WORD_BYTES: usize = 8;
-
-/// Bytes that stand in a line as they are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Bytes that stand in a line as they are written; none match everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Literal {
     bytes: Box<[u8]>,
-    /// The first bytes as a number, and which of its bits count.
-    word: u64,
-    mask: u64,
+    /// The first bytes, and which of them there are.
+    head: [u8; Chunk::LEN],
+    mask: u32,
+    /// How many bytes there are, if the head has them all; otherwise more than
+    /// any line has.
+    reach: usize,
     /// Whether further spaces follow it that are none of the next capture's.
     padded: bool,
 }
 
 impl Literal {
-    /// `bytes`, which are not empty.
+    /// `bytes`, each of whose spaces may be several; `padded`: the last one too.
     pub(super) fn new(bytes: &[u8], padded: bool) -> Literal {
-        let mut word = [0; WORD_BYTES];
-        let mut mask = [0; WORD_BYTES];
-        for ((byte, place), bits) in bytes.iter().zip(&mut word).zip(&mut mask) {
-            *place = *byte;
-            *bits = u8::MAX;
-        }
+        let len = bytes.len().min(Chunk::LEN);
+        let mut head = [0; Chunk::LEN];
+        head[..len].copy_from_slice(&bytes[..len]);
         Literal {
             bytes: bytes.into(),
-            word: u64::from_le_bytes(word),
-            mask: u64::from_le_bytes(mask),
+            head,
+            mask: (1 << len) - 1,
+            reach: if len == bytes.len() {
+                len
+            } else {
+                usize::MAX / 2
+            },
             padded,
         }
+    }
+
+    /// With `"` behind it, if nothing is lost by looking at both at once.
+    pub(super) fn with_quote(&self) -> Option<Literal> {
+        let bytes = [&self.bytes, &b"\""[..]].concat();
+        // Of two spaces only the last may be several.
+        let is_simple = bytes.len() <= Chunk::LEN && !bytes.windows(2).any(|b| b == b"  ");
+        is_simple.then(|| Literal::new(&bytes, false))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Whether `text[at..end]` begins with it.
+    /// Whether the text at `at` is known to begin with it; false if in doubt.
     #[inline]
-    fn is_at(&self, text: &[u8], at: usize, end: usize) -> bool {
-        let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk()) else {
-            return scan::starts_with(text, at, end, &self.bytes);
-        };
-        let after = at + self.bytes.len();
-        let differs = (u64::from_le_bytes(*window) ^ self.word) & self.mask;
-        let rest = self.bytes.get(WORD_BYTES..).unwrap_or_default();
-        differs == 0 && after <= end && (rest.is_empty() || text[at + WORD_BYTES..after] == *rest)
+    fn is_surely_at(&self, text: &[u8], at: usize, end: usize) -> bool {
+        let differences = Chunk::load(text, at).differences(Chunk::new(&self.head));
+        differences & self.mask == 0 && at + self.reach <= end
     }
 
     /// Past it at `at`; each of its spaces may be several.
     #[inline]
     pub(super) fn pass(&self, text: &[u8], at: usize, end: usize) -> Option<usize> {
-        let after = if self.is_at(text, at, end) {
-            at + self.bytes.len()
+        let after = if self.is_surely_at(text, at, end) {
+            at + self.reach
         } else {
             self.pass_spaced(text, at, end)?
         };
-        Some(if self.padded {
-            scan::skip_spaces(text, after, end)
-        } else {
-            after
-        })
+        if text.get(after) == Some(&b' ') && self.padded {
+            return Some(scan::skip_spaces(text, after, end));
+        }
+        Some(after)
     }
 
-    #[cold]
+    #[inline(never)]
     fn pass_spaced(&self, text: &[u8], mut at: usize, end: usize) -> Option<usize> {
+        if scan::starts_with(text, at, end, &self.bytes) {
+            return Some(at + self.bytes.len());
+        }
         for byte in &self.bytes {
             (text[..end].get(at) == Some(byte)).then_some(())?;
             at = if *byte == b' ' {
@@ -83,7 +91,8 @@ impl Literal {
         let first = self.bytes[0];
         loop {
             from = scan::find(text, from, end, first)?;
-            if self.bytes.len() == 1 || self.is_at(text, from, end) {
+            if self.is_surely_at(text, from, end) || scan::starts_with(text, from, end, &self.bytes)
+            {
                 return Some(from);
             }
             from += 1;

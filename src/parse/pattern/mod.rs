@@ -79,8 +79,9 @@ impl Pattern {
     /// The time that a line must begin with, if it must: its layout and which
     /// of the program's times it is.
     fn first_time(&self) -> Option<(&Arc<Layout>, usize)> {
-        match &self.program.steps.first()?.op {
-            Op::Time(layout, time) => Some((layout, *time)),
+        let first = self.program.steps.first()?;
+        match &first.op {
+            Op::Time(layout, time) if first.lead.bytes().is_empty() => Some((layout, *time)),
             _ => None,
         }
     }

@@ -45,6 +45,18 @@ impl State {
         &mut self.memos[time]
     }
 
+    /// Puts `text[start..end]` where `step` has it.
+    #[inline]
+    fn put(&mut self, step: &Step, kind: FieldKind, start: usize, end: usize) {
+        self.fields[step.slot] = Field::new(step.def, kind, start, end);
+    }
+
+    /// Says that there is nothing for `step`.
+    #[inline]
+    fn leave(&mut self, step: &Step) {
+        self.fields[step.slot] = Field::ABSENT;
+    }
+
     fn clear(&mut self, group: &Group) {
         for &slot in &group.slots {
             self.fields[slot] = Field::ABSENT;
@@ -61,24 +73,13 @@ pub(super) fn run(
     state: &mut State,
 ) -> Option<usize> {
     for step in steps {
-        let def = step.def;
-        let text_to = |to: usize| Field::new(def, FieldKind::Text, at, to);
-        let (field, after) = match &step.op {
-            Op::Byte { byte, padded } => {
-                (at < end && text[at] == *byte).then_some(())?;
-                at += 1;
-                if *padded {
-                    at = scan::skip_spaces(text, at, end);
-                }
-                continue;
-            }
-            Op::Literal(literal) => {
-                at = literal.pass(text, at, end)?;
-                continue;
-            }
+        at = step.lead.pass(text, at, end)?;
+        let after = match &step.op {
+            Op::Nothing => continue,
             Op::Optional(group) => {
                 // What is not there is mostly told by one byte.
-                let may_be = at >= end || group.firsts.contains(text[at]);
+                let next = text[..end].get(at).unwrap_or(&b'\n');
+                let may_be = group.firsts.contains(*next);
                 let after = may_be.then(|| run(&group.steps, text, at, end, state));
                 match after.flatten() {
                     Some(after) => at = after,
@@ -86,57 +87,80 @@ pub(super) fn run(
                 }
                 continue;
             }
+            Op::TextTo(stop) => {
+                let stop = scan::find(text, at, end, *stop)?;
+                trimmed(step, text, at, stop, state);
+                stop
+            }
             Op::Text(stop) => {
                 let stop = stop.find(text, at, end)?;
-                (trimmed(def, text, at, stop), stop)
+                trimmed(step, text, at, stop, state);
+                stop
             }
             Op::TextUntil(until) => {
                 let stop = first_stop(until, text, at, end)?;
-                (trimmed(def, text, at, stop), stop)
+                trimmed(step, text, at, stop, state);
+                stop
             }
-            Op::Word => word(def, text, at, scan::blank(text, at, end))?,
-            Op::WordTo(stop) => {
-                let found = scan::find_in_word(text, at, end, *stop)?;
-                word(def, text, at, found)?
-            }
-            Op::WordUntil(until) => word(def, text, at, word_end(until, text, at, end)?)?,
             Op::Most(until) => {
                 let stop = last_stop(until, text, at, end)?;
-                (trimmed(def, text, at, stop), stop)
+                trimmed(step, text, at, stop, state);
+                stop
             }
-            Op::Int => number(def, text, at, end)?,
-            Op::Float => float(def, text, at, end)?,
-            Op::Quoted => quoted(def, text, at, end)?,
+            Op::Rest => {
+                trimmed(step, text, at, end, state);
+                end
+            }
+            Op::Word => word(step, text, at, scan::blank(text, at, end), state)?,
+            Op::WordTo(stop) => {
+                let stop = scan::find_in_word(text, at, end, *stop)?;
+                word(step, text, at, stop, state)?
+            }
+            Op::WordUntil(until) => {
+                let stop = word_end(until, text, at, end)?;
+                word(step, text, at, stop, state)?
+            }
+            Op::Int => number(step, text, at, end, state)?,
+            Op::Quoted => quoted(step, text, at, end, state)?,
             Op::Time(layout, time) => {
                 let reference = state.reference;
-                let len = state.memo(*time).read(layout, &text[at..end], reference)?;
-                (Field::new(def, FieldKind::Time, at, at + len), at + len)
+                let memo = state.memo(*time);
+                let after = memo.read_at(layout, text, at, end, reference)?;
+                state.put(step, FieldKind::Time, at, after);
+                after
             }
-            Op::Rest => (trimmed(def, text, at, end), end),
-            Op::Raw => (text_to(end), end),
-            Op::Name => {
-                let after = name(text, at, end)?;
-                (text_to(after), after)
+            Op::Mark => {
+                state.fields[step.slot] = Field::level(step.def, mark(text, at, end)?);
+                at + 1
             }
-            Op::Stream => {
-                let streams = [&b"stdout"[..], b"stderr"];
-                let name = streams.into_iter().find(|s| text[at..end].starts_with(s))?;
-                (text_to(at + name.len()), at + name.len())
+            Op::Float => float(step, text, at, end, state)?,
+            Op::Ip => ip(step, text, at, end, state)?,
+            Op::Raw | Op::Name | Op::Level | Op::Stream => {
+                let after = plain(&step.op, text, at, end)?;
+                state.put(step, FieldKind::Text, at, after);
+                after
             }
-            Op::Ip => ip(def, text, at, end)?,
-            Op::Level => {
-                let after = level(text, at, end)?;
-                (text_to(after), after)
-            }
-            Op::Mark => (Field::level(def, mark(text, at, end)?), at + 1),
         };
-        state.fields[step.slot] = field;
         if let Some(inside) = &step.inside {
-            run_inside(inside, text, field, state);
+            run_inside(inside, text, state.fields[step.slot], state);
         }
         at = after;
     }
     Some(at)
+}
+
+/// Where what stands as it is taken ends.
+fn plain(op: &Op, text: &[u8], at: usize, end: usize) -> Option<usize> {
+    match op {
+        Op::Name => name(text, at, end),
+        Op::Level => level(text, at, end),
+        Op::Stream => {
+            let streams = [&b"stdout"[..], b"stderr"];
+            let name = streams.into_iter().find(|s| text[at..end].starts_with(s))?;
+            Some(at + name.len())
+        }
+        _ => Some(end),
+    }
 }
 
 /// Matches the parts of a capture, which may have them or not.
@@ -149,25 +173,29 @@ fn run_inside(group: &Group, text: &[u8], outer: Field, state: &mut State) {
     }
 }
 
-/// Text without the spaces around it; nothing or `-` is absent.
+/// Takes text without the spaces around it; nothing or `-` is absent.
 #[inline]
-fn trimmed(def: u32, text: &[u8], mut start: usize, mut end: usize) -> Field {
-    while start < end && text[start] == b' ' {
-        start += 1;
+fn trimmed(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) {
+    match &text[start..end] {
+        [first, .., last] if *first != b' ' && *last != b' ' => {
+            state.put(step, FieldKind::Text, start, end);
+        }
+        _ => odd_text(step, text, start, end, state),
     }
-    while start < end && text[end - 1] == b' ' {
-        end -= 1;
-    }
-    dashed(def, text, start, end)
 }
 
-/// Text, of which nothing or `-` is absent.
-#[inline]
-fn dashed(def: u32, text: &[u8], start: usize, end: usize) -> Field {
-    if start == end || (end - start == 1 && text[start] == b'-') {
-        return Field::ABSENT;
+/// Takes text that may be short or between spaces.
+#[inline(never)]
+fn odd_text(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) {
+    let inside = &text[start..end];
+    let first = inside.iter().position(|b| *b != b' ');
+    let last = inside.iter().rposition(|b| *b != b' ');
+    match first.zip(last) {
+        Some((first, last)) if inside[first..=last] != *b"-" => {
+            state.put(step, FieldKind::Text, start + first, start + last + 1);
+        }
+        _ => state.leave(step),
     }
-    Field::new(def, FieldKind::Text, start, end)
 }
 
 /// Where the first of the stops is.
@@ -248,28 +276,46 @@ fn word_end(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize>
     found.then_some(word_end)
 }
 
+/// Takes the word `text[at..end]`, if it is not empty; `-` is absent.
 #[inline]
-fn word(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> {
-    (end > at).then(|| (dashed(def, text, at, end), end))
+fn word(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    if end <= at + 1 {
+        (end > at).then_some(())?;
+        if text[at] == b'-' {
+            state.leave(step);
+            return Some(end);
+        }
+    }
+    state.put(step, FieldKind::Text, at, end);
+    Some(end)
 }
 
 #[inline]
-fn number(def: u32, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
+fn number(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) -> Option<usize> {
     let after = scan::non_digit(text, start, end);
     // JSON has no leading zeros, and a number is not a lone dash.
     if after == start || (text[start] == b'0' && after > start + 1) {
-        return odd_number(def, text, start, end);
+        return odd_number(step, text, start, end, state);
     }
-    Some((Field::new(def, FieldKind::Number, start, after), after))
+    state.put(step, FieldKind::Number, start, after);
+    Some(after)
 }
 
-/// A number that is negative, absent or has leading zeros.
-fn odd_number(def: u32, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
+/// Takes a number that is negative, absent or has leading zeros.
+#[inline(never)]
+fn odd_number(
+    step: &Step,
+    text: &[u8],
+    start: usize,
+    end: usize,
+    state: &mut State,
+) -> Option<usize> {
     let first = start + usize::from(text[start..end].starts_with(b"-"));
     let after = scan::non_digit(text, first, end);
     if after == first {
         // A lone dash: no value.
-        return (first > start).then_some((Field::ABSENT, first));
+        state.leave(step);
+        return (first > start).then_some(first);
     }
     // What begins with zeros stays text; `-0500` is a zone.
     let canonical = text[first] != b'0' || after == first + 1;
@@ -279,16 +325,18 @@ fn odd_number(def: u32, text: &[u8], start: usize, end: usize) -> Option<(Field,
     } else {
         FieldKind::Text
     };
-    Some((Field::new(def, kind, start, after), after))
+    state.put(step, kind, start, after);
+    Some(after)
 }
 
-fn float(def: u32, text: &[u8], start: usize, end: usize) -> Option<(Field, usize)> {
-    let (field, mut after) = number(def, text, start, end)?;
-    if !field.is_absent() && matches!(text[after..end], [b'.', b'0'..=b'9', ..]) {
+fn float(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) -> Option<usize> {
+    let mut after = number(step, text, start, end, state)?;
+    let whole = state.fields[step.slot];
+    if !whole.is_absent() && matches!(text[after..end], [b'.', b'0'..=b'9', ..]) {
         after = scan::non_digit(text, after + 1, end);
-        return Some((Field::new(def, field.kind(), start, after), after));
+        state.put(step, whole.kind(), start, after);
     }
-    Some((field, after))
+    Some(after)
 }
 
 /// How many bytes a dotted IPv4 address at the start of `text` takes; leading
@@ -317,15 +365,18 @@ fn ipv4(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-fn ip(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> {
-    let address = |len| (Field::new(def, FieldKind::Text, at, at + len), at + len);
+fn ip(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    let address = |len, state: &mut State| {
+        state.put(step, FieldKind::Text, at, at + len);
+        at + len
+    };
     if let Some(len) = ipv4(&text[at..end])
         && !matches!(
             text[at..end].get(len),
             Some(b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
         )
     {
-        return Some(address(len));
+        return Some(address(len, state));
     }
     let window = &text[at..end.min(at + IP_BYTES_MAX + 1)];
     let len = window
@@ -333,11 +384,12 @@ fn ip(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> {
         .position(|b| !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':')))
         .unwrap_or(window.len());
     if len == 0 && window.first() == Some(&b'-') {
-        return Some((Field::ABSENT, at + 1));
+        state.leave(step);
+        return Some(at + 1);
     }
     let name = std::str::from_utf8(&window[..len]).ok()?;
     name.parse::<IpAddr>().ok()?;
-    Some(address(len))
+    Some(address(len, state))
 }
 
 fn level(text: &[u8], at: usize, end: usize) -> Option<usize> {
@@ -368,19 +420,19 @@ fn mark(text: &[u8], at: usize, end: usize) -> Option<Level> {
     })
 }
 
+/// Takes the inside of a string whose opening quote is before `at`.
 #[inline]
-fn quoted(def: u32, text: &[u8], at: usize, end: usize) -> Option<(Field, usize)> {
-    if at >= end || text[at] != b'"' {
-        return None;
-    }
-    let (close, escaped) = scan::quoted(text, at + 1, end)?;
-    if close - at == 2 && text[at + 1] == b'-' {
-        return Some((Field::ABSENT, close + 1));
+fn quoted(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    let (close, escaped) = scan::quoted(text, at, end)?;
+    if close == at + 1 && text[at] == b'-' {
+        state.leave(step);
+        return Some(close + 1);
     }
     let kind = if escaped {
         FieldKind::HexEscaped
     } else {
         FieldKind::Text
     };
-    Some((Field::new(def, kind, at + 1, close), close + 1))
+    state.put(step, kind, at, close);
+    Some(close + 1)
 }
