@@ -63,9 +63,19 @@ impl Shapes {
     ) -> bool {
         let recent = self.known.get(self.recent);
         let recent = recent.filter(|shape| shape.steps.len() == fields.len());
-        if recent.is_some_and(|shape| shape.write(out, text, fields, values)) {
-            return true;
-        }
+        recent.is_some_and(|shape| shape.write(out, text, fields, values))
+            || self.write_other(out, text, fields, values)
+    }
+
+    /// As [`Shapes::write`] where the shape is not that of the row before.
+    #[inline(never)]
+    fn write_other(
+        &mut self,
+        out: &mut Vec<u8>,
+        text: &[u8],
+        fields: &[Field],
+        values: &mut Values,
+    ) -> bool {
         let Some(found) = self.known.iter().position(|shape| shape.is_of(fields)) else {
             return false;
         };
