@@ -115,7 +115,7 @@ impl Chunk {
 mod sse2 {
     use std::arch::x86_64::{
         __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cmplt_epi8, _mm_loadu_si128,
-        _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8,
+        _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_sub_epi8, _mm_xor_si128,
     };
 
     #[derive(Clone, Copy)]
@@ -147,9 +147,13 @@ mod sse2 {
         pub(super) fn string_stops(self) -> u32 {
             // SAFETY: registers only; x86-64 always has SSE2.
             unsafe {
-                // The comparison is signed: what is not ASCII is negative.
-                let low = _mm_cmplt_epi8(self.0, _mm_set1_epi8(0x20));
-                _mm_movemask_epi8(_mm_or_si128(self.quote_lanes(), low)) as u32
+                // The comparison is signed: what is not ASCII is negative. The other
+                // bit takes the quote to where the space was, next to the control
+                // characters, and leaves these among themselves.
+                let moved = _mm_xor_si128(self.0, _mm_set1_epi8((b'"' ^ b' ') as i8));
+                let low = _mm_cmplt_epi8(moved, _mm_set1_epi8(b' ' as i8 + 1));
+                let backslashes = _mm_cmpeq_epi8(self.0, _mm_set1_epi8(b'\\' as i8));
+                _mm_movemask_epi8(_mm_or_si128(backslashes, low)) as u32
             }
         }
 
