@@ -154,6 +154,11 @@ pub fn escape_json(value: &[u8], out: &mut Vec<u8>) -> bool {
         out.extend_from_slice(value);
         return false;
     }
+    // Mostly valid: to find that out is quicker than to look for pieces that are.
+    if let Ok(text) = std::str::from_utf8(value) {
+        escape_text(text.as_bytes(), out);
+        return false;
+    }
     let mut replaced = false;
     for chunk in value.utf8_chunks() {
         escape_text(chunk.valid().as_bytes(), out);
