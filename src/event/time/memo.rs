@@ -56,7 +56,7 @@ impl Memo {
         if let Some(after) = self.again(text, at, end) {
             return Some(after);
         }
-        let len = self.read_afresh(layout, &text[at..end], reference)?;
+        let len = self.read_afresh(layout, text.get(at..end)?, reference)?;
         Some(at + len)
     }
 

@@ -21,6 +21,8 @@ pub(super) enum Stop {
 pub(super) struct Step {
     /// What stands in front of it, if it is not empty.
     pub(super) lead: Literal,
+    /// What its op is, if it is one of the most common.
+    pub(super) quick: Quick,
     pub(super) op: Op,
     /// Of a capture: which of the program's slots it fills; the one behind the
     /// last is nobody's.
@@ -30,6 +32,20 @@ pub(super) struct Step {
     pub(super) inside: Option<Box<Group>>,
 }
 
+/// What most lines are made of; of the captures only times and quoted ones have parts.
+#[derive(Debug)]
+pub(super) enum Quick {
+    Word,
+    /// A text up to this byte.
+    TextTo(u8),
+    Int,
+    Quoted,
+    Time,
+    Optional,
+    /// Another step; its op says which.
+    Other,
+}
+
 /// What a step passes over behind its lead. Captures are a [`Kind`] each that
 /// knows what follows it.
 #[derive(Debug)]
@@ -37,8 +53,7 @@ pub(super) enum Op {
     Nothing,
     /// All of these or nothing.
     Optional(Box<Group>),
-    /// Up to the first of the stops; mostly there is one, of one byte.
-    TextTo(u8),
+    /// Up to the first of the stops; mostly there is one.
     Text(Box<Literal>),
     TextUntil(Box<[Stop]>),
     /// Up to white space.
@@ -182,7 +197,11 @@ impl Compiler<'_> {
                         first.extend(rest);
                         first
                     });
-                    Step::plain(Literal::default(), Op::Optional(Box::new(inner)))
+                    Step::plain(
+                        Literal::default(),
+                        Quick::Optional,
+                        Op::Optional(Box::new(inner)),
+                    )
                 }
                 Part::Capture(capture) => self.capture(capture, &mut follow)?,
             };
@@ -227,10 +246,7 @@ impl Compiler<'_> {
         let mut lead = Literal::default();
         let op = match &capture.kind {
             Kind::Text => match <[Stop; 1]>::try_from(stops()?) {
-                Ok([Stop::Literal(stop)]) => match *stop.bytes() {
-                    [byte] => Op::TextTo(byte),
-                    _ => Op::Text(Box::new(stop)),
-                },
+                Ok([Stop::Literal(stop)]) => Op::Text(Box::new(stop)),
                 Ok(stops) => Op::TextUntil(stops.into()),
                 Err(stops) => Op::TextUntil(stops.into()),
             },
@@ -262,22 +278,33 @@ impl Compiler<'_> {
                 Op::Time(layout.clone(), self.times)
             }
         };
+        // Parts of which nobody wants one are not looked for.
+        let inside = inside.filter(|group| !group.slots.is_empty());
         Ok(Step {
             lead,
+            quick: match &op {
+                Op::Quoted => Quick::Quoted,
+                Op::Time(..) => Quick::Time,
+                _ if inside.is_some() => Quick::Other,
+                Op::Word => Quick::Word,
+                Op::Text(stop) if let [byte] = *stop.bytes() => Quick::TextTo(byte),
+                Op::Int => Quick::Int,
+                _ => Quick::Other,
+            },
             op,
             slot,
             def,
-            // Parts of which nobody wants one are not looked for.
-            inside: inside.filter(|group| !group.slots.is_empty()),
+            inside,
         })
     }
 }
 
 impl Step {
     /// A step that captures nothing.
-    fn plain(lead: Literal, op: Op) -> Step {
+    fn plain(lead: Literal, quick: Quick, op: Op) -> Step {
         Step {
             lead,
+            quick,
             op,
             // Nothing is put there.
             slot: 0,
@@ -298,7 +325,7 @@ fn literal(bytes: &[u8], steps: &mut Vec<Step>) {
     match next {
         Some(next) if next.lead.bytes().is_empty() => next.lead = literal,
         Some(next) if let Some(whole) = literal.with_quote() => next.lead = whole,
-        _ => steps.push(Step::plain(literal, Op::Nothing)),
+        _ => steps.push(Step::plain(literal, Quick::Other, Op::Nothing)),
     }
 }
 
@@ -404,7 +431,7 @@ pub(super) fn weight(steps: &[Step]) -> u32 {
     let literal = |bytes: &[u8]| 2 * bytes.iter().filter(|b| **b != b' ').count() as u32;
     let of = |step: &Step| match &step.op {
         Op::Nothing | Op::Optional(_) => 0,
-        Op::TextTo(_) | Op::Text(_) | Op::TextUntil(_) | Op::Rest | Op::Most(_) | Op::Raw => 1,
+        Op::Text(_) | Op::TextUntil(_) | Op::Rest | Op::Most(_) | Op::Raw => 1,
         // Its lead has the quote.
         Op::Quoted | Op::Word | Op::WordTo(_) | Op::WordUntil(_) => 2,
         Op::Name => 3,
@@ -435,7 +462,7 @@ pub(super) fn firsts(steps: &[Step]) -> ByteSet {
             Op::Word | Op::WordTo(_) | Op::WordUntil(_) => ByteSet::where_(|b| b > b' '),
             // Those without a lead that have one are none.
             Op::Nothing | Op::Quoted => continue,
-            Op::TextTo(_) | Op::Text(_) | Op::TextUntil(_) | Op::Most(_) | Op::Rest | Op::Raw => {
+            Op::Text(_) | Op::TextUntil(_) | Op::Most(_) | Op::Rest | Op::Raw => {
                 ByteSet::where_(|_| true)
             }
         });

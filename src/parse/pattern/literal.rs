@@ -1,5 +1,8 @@
 //! Literal text of a template: looked for and passed once a step.
 
+// The loop over a line's steps must not call for every one of them.
+#![allow(clippy::inline_always)]
+
 use super::super::scan;
 use crate::event::simd::Chunk;
 
@@ -7,12 +10,12 @@ use crate::event::simd::Chunk;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Literal {
     bytes: Box<[u8]>,
-    /// The first bytes, and which of them there are.
+    /// The first bytes, and a space behind them if it is padded.
     head: [u8; Chunk::LEN],
+    /// Which bytes of the head are looked at, and which of them must be in the text:
+    /// all but the space behind, so that all is known if there is one space only.
     mask: u32,
-    /// How many bytes there are, if the head has them all; otherwise more than
-    /// any line has.
-    reach: usize,
+    same: u32,
     /// Whether further spaces follow it that are none of the next capture's.
     padded: bool,
 }
@@ -20,18 +23,19 @@ pub(super) struct Literal {
 impl Literal {
     /// `bytes`, each of whose spaces may be several; `padded`: the last one too.
     pub(super) fn new(bytes: &[u8], padded: bool) -> Literal {
-        let len = bytes.len().min(Chunk::LEN);
-        let mut head = [0; Chunk::LEN];
-        head[..len].copy_from_slice(&bytes[..len]);
+        let mut head = [b' '; Chunk::LEN];
+        let looked_at = bytes.len() + usize::from(padded);
+        let is_short = looked_at <= Chunk::LEN;
+        if is_short {
+            head[..bytes.len()].copy_from_slice(bytes);
+        }
+        let first = |len: usize| (1 << len) - 1;
         Literal {
             bytes: bytes.into(),
             head,
-            mask: (1 << len) - 1,
-            reach: if len == bytes.len() {
-                len
-            } else {
-                usize::MAX / 2
-            },
+            // Of a long one nothing is known at once: no chunk has a byte more.
+            mask: if is_short { first(looked_at) } else { 0 },
+            same: if is_short { first(bytes.len()) } else { 1 },
             padded,
         }
     }
@@ -48,50 +52,58 @@ impl Literal {
         &self.bytes
     }
 
-    /// Whether the text at `at` is known to begin with it; false if in doubt.
-    #[inline]
-    fn is_surely_at(&self, text: &[u8], at: usize, end: usize) -> bool {
+    /// Whether the text at `at` is known to begin with it, wherever the line ends,
+    /// and not to have a space more; false if in doubt.
+    #[inline(always)]
+    fn is_surely_at(&self, text: &[u8], at: usize) -> bool {
         let differences = Chunk::load(text, at).differences(Chunk::new(&self.head));
-        differences & self.mask == 0 && at + self.reach <= end
+        !differences & self.mask == self.same
     }
 
-    /// Past it at `at`; each of its spaces may be several.
-    #[inline]
+    /// Past it at `at`; each of its spaces may be several. It is for what comes
+    /// next to see that this is not past the end.
+    #[inline(always)]
     pub(super) fn pass(&self, text: &[u8], at: usize, end: usize) -> Option<usize> {
-        let after = if self.is_surely_at(text, at, end) {
-            at + self.reach
+        let after = if self.is_surely_at(text, at) {
+            at + self.bytes.len()
         } else {
+            // Asked here, so that what is common is not asked about again.
             self.pass_spaced(text, at, end)?
         };
-        if text.get(after) == Some(&b' ') && self.padded {
-            return Some(scan::skip_spaces(text, after, end));
-        }
         Some(after)
     }
 
     #[inline(never)]
     fn pass_spaced(&self, text: &[u8], mut at: usize, end: usize) -> Option<usize> {
         if scan::starts_with(text, at, end, &self.bytes) {
-            return Some(at + self.bytes.len());
+            at += self.bytes.len();
+        } else {
+            for byte in &self.bytes {
+                (text[..end].get(at) == Some(byte)).then_some(())?;
+                at = if *byte == b' ' {
+                    scan::skip_spaces(text, at, end)
+                } else {
+                    at + 1
+                };
+            }
         }
-        for byte in &self.bytes {
-            (text[..end].get(at) == Some(byte)).then_some(())?;
-            at = if *byte == b' ' {
-                scan::skip_spaces(text, at, end)
-            } else {
-                at + 1
-            };
-        }
-        Some(at)
+        Some(if self.padded {
+            scan::skip_spaces(text, at, end)
+        } else {
+            at
+        })
     }
 
     /// Where it is first in `text[from..end]`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, text: &[u8], mut from: usize, end: usize) -> Option<usize> {
         let first = self.bytes[0];
         loop {
             from = scan::find(text, from, end, first)?;
-            if self.is_surely_at(text, from, end) || scan::starts_with(text, from, end, &self.bytes)
+            let is_inside = from + self.bytes.len() <= end;
+            if is_inside
+                && (self.is_surely_at(text, from)
+                    || scan::starts_with(text, from, end, &self.bytes))
             {
                 return Some(from);
             }

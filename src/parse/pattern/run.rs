@@ -3,10 +3,13 @@
 //! There is no backtracking: every step either takes what it must or fails
 //! its group, so a line costs one pass, whatever is in it.
 
+// What `run` takes itself must not be calls, though `rare` takes it too.
+#![allow(clippy::inline_always)]
+
 use std::net::IpAddr;
 
 use super::super::scan;
-use super::compile::{Group, Op, Program, Step, Stop};
+use super::compile::{Group, Op, Program, Quick, Step, Stop};
 use crate::event::time::Memo;
 use crate::event::{Field, FieldKind, Level, Timestamp};
 
@@ -46,7 +49,7 @@ impl State {
     }
 
     /// Puts `text[start..end]` where `step` has it.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, step: &Step, kind: FieldKind, start: usize, end: usize) {
         self.fields[step.slot] = Field::new(step.def, kind, start, end);
     }
@@ -65,6 +68,8 @@ impl State {
 }
 
 /// Matches `steps` at `text[at..end]`; where they end.
+///
+/// Only what is taken most often is here, so that it has the registers.
 pub(super) fn run(
     steps: &[Step],
     text: &[u8],
@@ -73,80 +78,132 @@ pub(super) fn run(
     state: &mut State,
 ) -> Option<usize> {
     for step in steps {
-        at = step.lead.pass(text, at, end)?;
-        let after = match &step.op {
-            Op::Nothing => continue,
-            Op::Optional(group) => {
-                // What is not there is mostly told by one byte.
-                let next = text[..end].get(at).unwrap_or(&b'\n');
-                let may_be = group.firsts.contains(*next);
-                let after = may_be.then(|| run(&group.steps, text, at, end, state));
-                match after.flatten() {
-                    Some(after) => at = after,
-                    None => state.clear(group),
+        let start = step.lead.pass(text, at, end)?;
+        at = match step.quick {
+            Quick::Word => word(step, text, start, scan::blank(text, start, end), state)?,
+            Quick::TextTo(byte) => {
+                let found = scan::find(text, start, end, byte)?;
+                trimmed(step, text, start, found, state);
+                found
+            }
+            Quick::Int => number(step, text, start, end, state)?,
+            Quick::Quoted => {
+                let after = quoted(step, text, start, end, state)?;
+                if let Some(inside) = &step.inside {
+                    run_inside(inside, text, step.slot, state);
                 }
-                continue;
-            }
-            Op::TextTo(stop) => {
-                let stop = scan::find(text, at, end, *stop)?;
-                trimmed(step, text, at, stop, state);
-                stop
-            }
-            Op::Text(stop) => {
-                let stop = stop.find(text, at, end)?;
-                trimmed(step, text, at, stop, state);
-                stop
-            }
-            Op::TextUntil(until) => {
-                let stop = first_stop(until, text, at, end)?;
-                trimmed(step, text, at, stop, state);
-                stop
-            }
-            Op::Most(until) => {
-                let stop = last_stop(until, text, at, end)?;
-                trimmed(step, text, at, stop, state);
-                stop
-            }
-            Op::Rest => {
-                trimmed(step, text, at, end, state);
-                end
-            }
-            Op::Word => word(step, text, at, scan::blank(text, at, end), state)?,
-            Op::WordTo(stop) => {
-                let stop = scan::find_in_word(text, at, end, *stop)?;
-                word(step, text, at, stop, state)?
-            }
-            Op::WordUntil(until) => {
-                let stop = word_end(until, text, at, end)?;
-                word(step, text, at, stop, state)?
-            }
-            Op::Int => number(step, text, at, end, state)?,
-            Op::Quoted => quoted(step, text, at, end, state)?,
-            Op::Time(layout, time) => {
-                let reference = state.reference;
-                let memo = state.memo(*time);
-                let after = memo.read_at(layout, text, at, end, reference)?;
-                state.put(step, FieldKind::Time, at, after);
                 after
             }
-            Op::Mark => {
-                state.fields[step.slot] = Field::level(step.def, mark(text, at, end)?);
-                at + 1
-            }
-            Op::Float => float(step, text, at, end, state)?,
-            Op::Ip => ip(step, text, at, end, state)?,
-            Op::Raw | Op::Name | Op::Level | Op::Stream => {
-                let after = plain(&step.op, text, at, end)?;
-                state.put(step, FieldKind::Text, at, after);
-                after
-            }
+            Quick::Time => time(step, text, start, end, state)?,
+            Quick::Optional => optional(step, text, start, end, state)?,
+            Quick::Other => other(step, text, start, end, state)?,
         };
-        if let Some(inside) = &step.inside {
-            run_inside(inside, text, state.fields[step.slot], state);
-        }
-        at = after;
     }
     Some(at)
+}
+
+#[inline(never)]
+fn time(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    let Op::Time(layout, time) = &step.op else {
+        return None;
+    };
+    let now = state.reference;
+    let after = state.memo(*time).read_at(layout, text, at, end, now)?;
+    state.put(step, FieldKind::Time, at, after);
+    if let Some(inside) = &step.inside {
+        run_inside(inside, text, step.slot, state);
+    }
+    Some(after)
+}
+
+#[inline(never)]
+fn optional(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    let Op::Optional(group) = &step.op else {
+        return None;
+    };
+    // What is not there is mostly told by one byte.
+    let next = text.get(at..end)?.first().unwrap_or(&b'\n');
+    if group.firsts.contains(*next)
+        && let Some(after) = run(&group.steps, text, at, end, state)
+    {
+        return Some(after);
+    }
+    state.clear(group);
+    Some(at)
+}
+
+/// Takes what is none of the quick ones, by a call that needs nothing of its own.
+#[inline(never)]
+fn other(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    if at > end {
+        return None;
+    }
+    match &step.op {
+        Op::Nothing => Some(at),
+        Op::Text(_) => up_to(step, text, at, end, state),
+        _ => rare(step, text, at, end, state),
+    }
+}
+
+/// Takes the text up to a literal.
+#[inline(never)]
+fn up_to(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    let Op::Text(literal) = &step.op else {
+        return None;
+    };
+    let found = literal.find(text, at, end)?;
+    trimmed(step, text, at, found, state);
+    if let Some(inside) = &step.inside {
+        run_inside(inside, text, step.slot, state);
+    }
+    Some(found)
+}
+
+#[inline(never)]
+fn rare(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
+    let after = match &step.op {
+        Op::Nothing | Op::Optional(_) | Op::Time(..) | Op::Text(_) | Op::Quoted => return None,
+        Op::TextUntil(until) => {
+            let found = first_stop(until, text, at, end)?;
+            trimmed(step, text, at, found, state);
+            found
+        }
+        Op::Most(until) => {
+            let found = last_stop(until, text, at, end)?;
+            trimmed(step, text, at, found, state);
+            found
+        }
+        Op::Rest => {
+            trimmed(step, text, at, end, state);
+            end
+        }
+        Op::Word => word(step, text, at, scan::blank(text, at, end), state)?,
+        Op::WordTo(byte) => {
+            let found = scan::find_in_word(text, at, end, *byte)?;
+            word(step, text, at, found, state)?
+        }
+        Op::WordUntil(until) => {
+            let found = word_end(until, text, at, end)?;
+            word(step, text, at, found, state)?
+        }
+        Op::Int => number(step, text, at, end, state)?,
+        Op::Float => float(step, text, at, end, state)?,
+        Op::Ip => ip(step, text, at, end, state)?,
+        Op::Mark => {
+            state.fields[step.slot] = Field::level(step.def, mark(text, at, end)?);
+            // It stands in no span that could have parts.
+            return Some(at + 1);
+        }
+        Op::Raw | Op::Name | Op::Level | Op::Stream => {
+            let after = plain(&step.op, text, at, end)?;
+            state.put(step, FieldKind::Text, at, after);
+            after
+        }
+    };
+    if let Some(inside) = &step.inside {
+        run_inside(inside, text, step.slot, state);
+    }
+    Some(after)
 }
 
 /// Where what stands as it is taken ends.
@@ -164,7 +221,9 @@ fn plain(op: &Op, text: &[u8], at: usize, end: usize) -> Option<usize> {
 }
 
 /// Matches the parts of a capture, which may have them or not.
-fn run_inside(group: &Group, text: &[u8], outer: Field, state: &mut State) {
+#[inline(never)]
+fn run_inside(group: &Group, text: &[u8], slot: usize, state: &mut State) {
+    let outer = state.fields[slot];
     let start = outer.start as usize;
     let end = start + outer.len as usize;
     let matched = !outer.is_absent() && run(&group.steps, text, start, end, state) == Some(end);
@@ -174,12 +233,13 @@ fn run_inside(group: &Group, text: &[u8], outer: Field, state: &mut State) {
 }
 
 /// Takes text without the spaces around it; nothing or `-` is absent.
-#[inline]
+#[inline(always)]
 fn trimmed(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) {
     match &text[start..end] {
         [first, .., last] if *first != b' ' && *last != b' ' => {
             state.put(step, FieldKind::Text, start, end);
         }
+        b"-" => state.leave(step),
         _ => odd_text(step, text, start, end, state),
     }
 }
@@ -277,7 +337,7 @@ fn word_end(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize>
 }
 
 /// Takes the word `text[at..end]`, if it is not empty; `-` is absent.
-#[inline]
+#[inline(always)]
 fn word(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
     if end <= at + 1 {
         (end > at).then_some(())?;
@@ -290,14 +350,15 @@ fn word(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> O
     Some(end)
 }
 
-#[inline]
+#[inline(always)]
 fn number(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) -> Option<usize> {
-    let after = scan::non_digit(text, start, end);
+    let mut after = scan::non_digit(text, start, end);
     // JSON has no leading zeros, and a number is not a lone dash.
-    if after == start || (text[start] == b'0' && after > start + 1) {
-        return odd_number(step, text, start, end, state);
+    if after <= start || (text[start] == b'0' && after > start + 1) {
+        after = odd_number(step, text, start, end, state)?;
+    } else {
+        state.put(step, FieldKind::Number, start, after);
     }
-    state.put(step, FieldKind::Number, start, after);
     Some(after)
 }
 
@@ -310,7 +371,7 @@ fn odd_number(
     end: usize,
     state: &mut State,
 ) -> Option<usize> {
-    let first = start + usize::from(text[start..end].starts_with(b"-"));
+    let first = start + usize::from(text.get(start..end)?.starts_with(b"-"));
     let after = scan::non_digit(text, first, end);
     if after == first {
         // A lone dash: no value.
@@ -421,7 +482,7 @@ fn mark(text: &[u8], at: usize, end: usize) -> Option<Level> {
 }
 
 /// Takes the inside of a string whose opening quote is before `at`.
-#[inline]
+#[inline(always)]
 fn quoted(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
     let (close, escaped) = scan::quoted(text, at, end)?;
     if close == at + 1 && text[at] == b'-' {

@@ -126,6 +126,23 @@ fn each_kind_takes_what_it_says() {
             Some(&["a=23.11.2026 13:32:42", "b=x"]),
         ),
         ("{a:%d.%m.%Y %T} {b:rest}", "31.02.2026 13:32:42 x", None),
+        (
+            "{a:%F %T=[{b:word} {c:word}]}",
+            "2026-11-23 13:32:42",
+            Some(&["a=2026-11-23 13:32:42", "b=2026-11-23", "c=13:32:42"]),
+        ),
+        ("{a:mark=[{b:raw}]} {c}", "* x", Some(&["a=", "c=x"])),
+        (
+            "{a:word=[{b:most}-{c:int}]} {d:int=[{e}]}",
+            "x-7 8",
+            Some(&["a=x-7", "b=x", "c=#7", "d=#8", "e=8"]),
+        ),
+        ("x  {a:quoted}", "x    \"y\"", Some(&["a=y"])),
+        (
+            "a literal text that is long: {a}",
+            "a  literal text that is long:   y",
+            Some(&["a=y"]),
+        ),
         ("", "", Some(&[])),
         ("", "x", None),
     ] {
