@@ -10,10 +10,11 @@
 //! limit and one read; with `multiline`, an event more. Reading, and moving
 //! the beginning of a line or event to the next chunk, is left to sources.
 
+mod ends;
 pub mod multiline;
 mod octet;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 use crate::component::{BuildError, ByteSize, Definition};
 use crate::event::Chunk;
+use crate::event::simd::Widest;
+use ends::Ends;
 use multiline::{Bounds, Joiner, Multiline};
 use octet::Octet;
 
@@ -321,12 +324,12 @@ impl Framer {
         // No line can be too long: the ends are all there is to find.
         let first = chunk.ends.len();
         let mut plain = terminator == b'\n' && (first == 0 || chunk.plain);
-        let found = memchr_iter(terminator, &chunk.text[from..]);
-        chunk.ends.extend(found.map(|at| {
-            let at = from + at;
-            plain &= chunk.text.get(at.wrapping_sub(1)) != Some(&b'\r');
-            (at + 1) as u32
-        }));
+        plain &= Widest::get().run(Ends {
+            text: &chunk.text,
+            from,
+            terminator,
+            ends: &mut chunk.ends,
+        });
         chunk.plain = plain;
         if terminator != b'\n' {
             for &end in &chunk.ends[first..] {

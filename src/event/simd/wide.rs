@@ -64,6 +64,9 @@ pub(crate) trait Width: Copy {
     /// As [`Chunk::string_stops`].
     fn string_stops(self, block: &[u8; WIDE]) -> u32;
 
+    /// As [`Chunk::equal`].
+    fn equal(self, block: &[u8; WIDE], byte: u8) -> u32;
+
     /// As [`Chunk::differences`].
     fn differences(self, block: &[u8; WIDE], other: &[u8; WIDE]) -> u32;
 }
@@ -80,6 +83,12 @@ impl Width for Narrow {
     }
 
     #[inline(always)]
+    fn equal(self, block: &[u8; WIDE], byte: u8) -> u32 {
+        let half = |from| Chunk::load(block, from).equal(byte);
+        half(0) | half(Chunk::LEN) << Chunk::LEN
+    }
+
+    #[inline(always)]
     fn differences(self, block: &[u8; WIDE], other: &[u8; WIDE]) -> u32 {
         let half = |from| Chunk::load(block, from).differences(Chunk::load(other, from));
         half(0) | half(Chunk::LEN) << Chunk::LEN
@@ -91,7 +100,7 @@ impl Width for Narrow {
 mod avx2 {
     use std::arch::x86_64::{
         _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_set1_epi8,
+        _mm256_or_si256, _mm256_set1_epi8, _mm256_xor_si256,
     };
 
     use super::{Scan, WIDE, Width};
@@ -130,12 +139,21 @@ mod avx2 {
             // alignment; the processor has AVX2, as `self` says.
             unsafe {
                 let bytes = _mm256_loadu_si256(block.as_ptr().cast());
-                // The comparison is signed: what is not ASCII is negative.
-                let low = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), bytes);
-                let quotes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'"' as i8));
-                let slashes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\' as i8));
-                let stops = _mm256_or_si256(low, _mm256_or_si256(quotes, slashes));
-                _mm256_movemask_epi8(stops) as u32
+                // As `Chunk::string_stops` does it.
+                let moved = _mm256_xor_si256(bytes, _mm256_set1_epi8((b'"' ^ b' ') as i8));
+                let low = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8 + 1), moved);
+                let backslashes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\' as i8));
+                _mm256_movemask_epi8(_mm256_or_si256(backslashes, low)) as u32
+            }
+        }
+
+        #[inline(always)]
+        fn equal(self, block: &[u8; WIDE], byte: u8) -> u32 {
+            // SAFETY: as in `string_stops`.
+            unsafe {
+                let bytes = _mm256_loadu_si256(block.as_ptr().cast());
+                let equal = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
+                _mm256_movemask_epi8(equal) as u32
             }
         }
 
@@ -161,13 +179,14 @@ mod tests {
     struct Answers<'a>(&'a [u8; WIDE], &'a [u8; WIDE]);
 
     impl Scan for Answers<'_> {
-        type Output = [u32; 2];
+        type Output = [u32; 3];
 
         #[inline(always)]
-        fn with<W: Width>(self, width: W) -> [u32; 2] {
+        fn with<W: Width>(self, width: W) -> [u32; 3] {
             [
                 width.string_stops(self.0),
                 width.differences(self.0, self.1),
+                width.equal(self.0, self.1[0]),
             ]
         }
     }
