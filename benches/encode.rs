@@ -49,10 +49,10 @@ fn access_log(n: usize) -> String {
 fn mixed_log(n: usize) -> String {
     let mut line = access_log(n);
     let coin = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-    if coin % 3 == 0 {
+    if coin.is_multiple_of(3) {
         line = line.replacen("- - [", "- alice [", 1);
     }
-    if coin / 3 % 3 == 0 {
+    if (coin / 3).is_multiple_of(3) {
         line = line.replacen("https://shop.example.com/cart", "-", 1);
     }
     line

@@ -13,6 +13,9 @@ use crate::free_address::free_address;
 
 /// Longer than any run takes: who waits so long gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is asked how much has arrived: often enough for runs of a third of
+/// a second, seldom enough to leave the processors to those that are measured.
+const POLL: Duration = Duration::from_millis(1);
 
 /// One run.
 pub(crate) struct Run {
@@ -72,7 +75,7 @@ pub(crate) fn tcp_through(input: &Path, program: &Path, to: &str, out: &Path) ->
     let start = send(input, address);
     let all = std::fs::metadata(input).expect("input").len();
     while std::fs::metadata(out).map_or(0, |m| m.len()) < all {
-        std::thread::sleep(Duration::from_micros(200));
+        std::thread::sleep(POLL);
     }
     let seconds = start.elapsed().as_secs_f64();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
