@@ -179,9 +179,36 @@ macro_rules! schema_as_text {
 schema_as_text!(ByteSize, "ByteSize", r"^[0-9.]+ *([kKMGT]i?B|B)?$");
 schema_as_text!(Period, "Period", r"^[0-9.]+ *(ns|us|ms|s|m|min|h|d)?$");
 
+/// What is wrong with a regex, in one line. Most errors are drawings of several
+/// lines, of which the last is the reason.
+#[must_use]
+pub fn regex_fault(error: &regex::Error) -> String {
+    let drawn = error.to_string();
+    let reason = drawn.lines().last().unwrap_or_default();
+    reason.strip_prefix("error: ").unwrap_or(reason).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_of_a_regex_have_one_line() {
+        let fault = |pattern: &str| regex_fault(&regex::Error::Syntax(pattern.to_owned()));
+        assert_eq!(
+            fault("drawn:\n  a)\n   ^\nerror: unopened group"),
+            "unopened group"
+        );
+        for pattern in ["a)", "(?<", "[b-a]", "x{2,1}", "\0?P<level>[A-Z]+)"] {
+            let error = regex::Regex::new(pattern).expect_err(pattern);
+            let fault = regex_fault(&error);
+            assert!(!fault.is_empty() && !fault.contains(['\n', '^']), "{fault}");
+        }
+        let large = regex::RegexBuilder::new(r"\w{900}")
+            .size_limit(1000)
+            .build();
+        assert!(regex_fault(&large.expect_err("it is large")).contains("size limit"));
+    }
 
     #[test]
     fn sizes_and_durations_are_read_as_people_write_them() {

@@ -13,6 +13,7 @@ use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 
 use super::Parser;
 use super::output::{Value, values};
+use crate::component::regex_fault;
 use crate::event::{Columns, Defs, Needs, Timestamp};
 
 /// As much as the rules' expressions may take.
@@ -37,7 +38,7 @@ impl Expression {
         let regex = RegexBuilder::new(expression)
             .size_limit(REGEX_BYTES_MAX)
             .build()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| regex_fault(&error))?;
         let all = regex.capture_names().enumerate();
         let named: Vec<(usize, &str)> = all.filter_map(|(i, name)| Some((i, name?))).collect();
         if named.is_empty() {

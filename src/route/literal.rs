@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::expression::{Network, Pattern, Value};
+use crate::component::regex_fault;
 use crate::event::{Cell, ColumnKind, Level, Path, Role, Timestamp, convert, is_part_char};
 
 /// From here on `f64` no longer holds every whole number.
@@ -176,12 +177,6 @@ pub(super) fn regex(pattern: &Pattern) -> Result<regex::bytes::Regex, Refusal> {
             format!("the regex is larger than {REGEX_BYTES_MAX} bytes when compiled"),
             Some("use smaller repetition counts, or (?-u) for ASCII classes".to_owned()),
         ),
-        error => {
-            // Its last line is the reason, the lines above draw the regex.
-            let drawn = error.to_string();
-            let reason = drawn.lines().last().unwrap_or_default();
-            let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-            (format!("bad regex: {reason}"), None)
-        }
+        error => (format!("bad regex: {}", regex_fault(&error)), None),
     })
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::traces::Traces;
 use super::{Held, Joiner, Verdict};
-use crate::component::{ByteSize, Period};
+use crate::component::{ByteSize, Period, regex_fault};
 
 /// Twice the frames that a JVM prints of one stack. A start pattern that never
 /// matches is seen after as many lines.
@@ -144,7 +144,7 @@ impl Patterns {
             };
             let mut builder = RegexBuilder::new(pattern);
             let regex = builder.size_limit(PATTERN_SIZE_MAX).build();
-            regex.map(Some).map_err(|error| (key, error.to_string()))
+            regex.map(Some).map_err(|error| (key, regex_fault(&error)))
         };
         Ok(Rule::Patterns {
             start: compile("multiline.start", &self.start)?,

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::TransformError;
+use crate::component::regex_fault;
 
 /// What a pattern of the config's may take when compiled, as in rules.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -46,8 +47,7 @@ impl Detector {
                 .size_limit(PATTERN_BYTES_MAX)
                 .build();
             let regex = regex.map_err(|error| {
-                let error = error.to_string();
-                let reason = error.lines().last().unwrap_or_default().to_owned();
+                let reason = regex_fault(&error);
                 TransformError::new(format!("/{pattern}/ is no pattern: {reason}"), "mend it")
             })?;
             return Ok(Detector {
