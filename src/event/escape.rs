@@ -1,6 +1,6 @@
 //! JSON string escapes, both ways (RFC 8259 §7).
 
-use super::simd::Chunk;
+use super::simd::{Chunk, Narrow, WIDE, Width};
 
 /// Undoes JSON's backslash escapes. The input is the inside of a string that
 /// a validating scanner accepted; anything else comes out as well as it can:
@@ -100,7 +100,7 @@ fn hex(bytes: &[u8], digits: usize) -> Option<u32> {
 /// Bytes that are looked at together.
 pub const BLOCK: usize = Chunk::LEN;
 /// As [`BLOCK`] where there are many.
-pub const WIDE_BLOCK: usize = 2 * BLOCK;
+pub const WIDE_BLOCK: usize = WIDE;
 
 /// Whether none of the bytes needs an escape in JSON, nor a look at its UTF-8.
 #[inline]
@@ -122,10 +122,7 @@ pub fn is_clean_up_to(block: &[u8; BLOCK], len: usize) -> bool {
 #[inline]
 #[must_use]
 pub fn is_wide_clean(block: &[u8; WIDE_BLOCK]) -> bool {
-    let (Some(first), Some(last)) = (block.first_chunk(), block.last_chunk()) else {
-        return false;
-    };
-    Chunk::new(first).string_stops() | Chunk::new(last).string_stops() == 0
+    Narrow.string_stops(block) == 0
 }
 
 /// As [`is_clean`] for a value of any length.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::room::{Head, padded, within};
 use crate::event::escape::{WIDE_BLOCK, escape_json, unescape_hex_into, unescape_json_into};
-use crate::event::simd::Chunk;
+use crate::event::simd::{Narrow, Width};
 use crate::event::time::{Layout, Memo, Rfc3339Writer};
 use crate::event::{Field, FieldKind, Level, Timestamp};
 
@@ -172,9 +172,7 @@ impl LastTime {
     /// Whether the first `len` bytes of a block are the last time in its layout.
     #[inline]
     fn is_same(&self, span: &[u8; WIDE_BLOCK], len: usize, layout: &Arc<Layout>) -> bool {
-        let half = |block: &[u8; WIDE_BLOCK], at: usize| Chunk::load(block, at);
-        let differences = |at: usize| half(span, at).differences(half(&self.span, at));
-        let differences = differences(0) | differences(Chunk::LEN) << Chunk::LEN;
+        let differences = Narrow.differences(span, &self.span);
         len == self.span_len
             && self
                 .layout
