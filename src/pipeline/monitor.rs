@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::Pipeline;
 use super::start::Phase;
+use super::{Pipeline, Plan};
 use crate::sink::driver::Status;
 use crate::source::http::Mount;
 use crate::telemetry::{
@@ -34,7 +34,7 @@ pub struct Monitor {
 
 /// Who is counted where in the ledger, and what runs. A name that a reload has
 /// removed keeps its place.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Roster {
     /// The sources, by place in the ledger.
     pub sources: Vec<Labels>,
@@ -51,6 +51,7 @@ pub struct Roster {
     series: Vec<Arc<Series>>,
 }
 
+#[derive(Clone)]
 struct Watched {
     sink: usize,
     required: bool,
@@ -76,45 +77,42 @@ impl Pipeline {
         counting.collect()
     }
 
-    /// The roster of the plan that is in force.
-    pub(super) fn roster(&self, plan: PlanLabels) -> Roster {
-        let before = self.monitor.roster();
-        let mut roster = Roster {
-            sources: before.sources.clone(),
-            routes: before.routes.clone(),
-            sinks: before.sinks.clone(),
-            mounts: self.mounts(),
-            watched: Vec::new(),
-            gauges: self.gauges(),
-            series: plan.series,
-        };
-        for labels in plan.sources {
-            let slot = self.slots.sources[&labels.id];
-            put(&mut roster.sources, slot, labels);
+    /// Tells the monitor what the places of a plan are called: before anything can
+    /// be counted there.
+    pub(super) fn name_places(&self, plan: &Plan) {
+        let mut roster = Roster::clone(&self.monitor.roster());
+        for source in &plan.sources {
+            let slot = self.slots.sources[&source.labels.id];
+            put(&mut roster.sources, slot, source.labels.clone());
         }
-        for name in plan.routes {
-            let slot = self.slots.routes[&name];
-            put(&mut roster.routes, slot, name);
+        for name in &plan.routes {
+            put(&mut roster.routes, self.slots.routes[name], name.clone());
         }
-        for sink in &self.sinks {
-            put(&mut roster.sinks, sink.slot, sink.labels.clone());
-            roster.watched.push(Watched {
-                sink: sink.slot,
-                required: sink.required,
-                status: sink.status.clone(),
-                ask: sink.ask.clone(),
-                gauges: sink.gauges.clone(),
-            });
+        for sink in &plan.sinks {
+            let slot = self.slots.sinks[&sink.labels.id];
+            put(&mut roster.sinks, slot, sink.labels.clone());
         }
-        roster
+        self.monitor.set(roster);
     }
-}
 
-/// What a plan calls its components, in any order.
-pub(super) struct PlanLabels {
-    pub(super) sources: Vec<Labels>,
-    pub(super) routes: Vec<String>,
-    pub(super) series: Vec<Arc<Series>>,
+    /// Tells the monitor what runs, once a plan is in force.
+    pub(super) fn enroll(&self) {
+        let sinks = self.sinks.iter();
+        let watched = sinks.map(|sink| Watched {
+            sink: sink.slot,
+            required: sink.required,
+            status: sink.status.clone(),
+            ask: sink.ask.clone(),
+            gauges: sink.gauges.clone(),
+        });
+        self.monitor.set(Roster {
+            mounts: self.mounts(),
+            watched: watched.collect(),
+            gauges: self.gauges(),
+            series: self.standing.with.series.clone(),
+            ..Roster::clone(&self.monitor.roster())
+        });
+    }
 }
 
 /// Places are given one after the other: a new one is the next.
@@ -138,7 +136,7 @@ impl Monitor {
         }
     }
 
-    pub(super) fn set(&self, roster: Roster) {
+    fn set(&self, roster: Roster) {
         *self.roster.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
     }
 

@@ -19,7 +19,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::diff::{Fate, compare};
-use super::monitor::PlanLabels;
 use super::parsers::Parsers;
 use super::router::{InForce, Lane};
 use super::start::{Phase, watch_readers};
@@ -179,6 +178,7 @@ impl Pipeline {
         }
         self.control.set_grace(plan.grace);
         let places = Arc::new(self.places(&plan));
+        self.name_places(&plan);
         let needs = plan.needs.clone();
         let needs_differ = *self.standing.needs != *needs;
         let parsers = Arc::new(Parsers::new(&plan, &self.slots.sources));
@@ -202,14 +202,9 @@ impl Pipeline {
             needs: Needs::clone(&self.standing.needs),
             series: self.standing.with.series.clone(),
         });
-        let labels = PlanLabels {
-            sources: plan.sources.iter().map(|s| s.labels.clone()).collect(),
-            routes: plan.routes,
-            series: self.standing.with.series.clone(),
-        };
         let taken = self.turn(&plan.sources, &force, needs_differ);
         let leaving = self.swap_sources(plan.sources, &fates, &force)?;
-        self.monitor.set(self.roster(labels));
+        self.enroll();
         // Only now: what comes in meanwhile goes to the new ones.
         for (stopper, deadline) in leaving {
             stopper.stop(deadline);

@@ -21,7 +21,7 @@ use crate::sink::driver::{DeadLetters, Driver, Ended, Passage, Status};
 use crate::source::http::Mount;
 use crate::source::tail::Legacy;
 use crate::source::{Outlet, Source, Stop, Stopper, Succession};
-use crate::telemetry::{Gauges, Labels, SourceReport};
+use crate::telemetry::{Gauges, SourceReport};
 
 /// Plans that a router may have before it that it has not come to.
 const TURNS_MAX: usize = 4;
@@ -70,7 +70,6 @@ pub(super) struct RunningSink {
     pub(super) cut_off: watch::Sender<Option<Instant>>,
     pub(super) relieved: watch::Sender<Option<Instant>>,
     pub(super) reader_gone: watch::Receiver<bool>,
-    pub(super) labels: Labels,
     pub(super) ask: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
     pub(super) gauges: Option<Arc<dyn Gauges>>,
     /// Dropped once it has drained.
@@ -165,7 +164,6 @@ impl Pipeline {
             cut_off,
             relieved,
             reader_gone: readers,
-            labels: sink.labels,
             ask,
             gauges,
             leaving: watch::Sender::new(()),

@@ -16,7 +16,7 @@ use crate::answer::Answer;
 use crate::harness::{
     Running, assert_balanced, connect, free_address, get, ledger, lines, metric, tflog, wait_for,
 };
-use crate::shutdown::scrape;
+use crate::shutdown::{assert_routing_balances, scrape};
 
 /// How many reloads there are, if not so many.
 const LONG: &str = "TFLOG_TEST_RELOADS";
@@ -77,6 +77,7 @@ impl Service {
         let wanted = self.reloads[usize::from(!good)];
         wait_for("the reload", || {
             let page = get(self.http, "/metrics").1;
+            assert_routing_balances(&page);
             let count = metric(&page, &series);
             assert!(count <= wanted, "{page}");
             (count == wanted).then_some(())
@@ -226,7 +227,7 @@ fn reloads_under_load_lose_nothing() {
             String::new()
         };
         let route = if turn.is_multiple_of(3) {
-            format!("  - {{ name: c{rule}, when: 'message endswith \"7\"', to: third }}\n")
+            format!("  - {{ name: c{turn}, when: 'message endswith \"7\"', to: third }}\n")
         } else {
             String::new()
         };

@@ -11,6 +11,35 @@ use crate::harness::{
     Running, assert_balanced, connect, free_address, get, ledger, metric, tflog, wait_for,
 };
 
+/// Every page's numbers add up, whenever it was taken.
+pub(crate) fn assert_page_balances(page: &str) {
+    let received = metric(page, "tflog_component_received_events_total");
+    let settled = metric(page, "tflog_source_events_total");
+    let open = metric(page, "tflog_source_open_events");
+    assert_eq!(received, settled + open, "{page}");
+    let entered = metric(page, "tflog_sink_entered_events_total");
+    let sent = metric(page, "tflog_component_sent_events_total");
+    let held = metric(page, "tflog_buffer_size_events") + metric(page, "tflog_sink_sending_events");
+    let dropped = page.lines().filter(|l| {
+        l.starts_with("tflog_component_discarded_events_total")
+            && l.contains("component_kind=\"sink\"")
+    });
+    let dropped: u64 = dropped.map(|l| metric(l, "")).sum();
+    assert_eq!(entered, sent + held + dropped, "{page}");
+    assert_routing_balances(page);
+}
+
+/// Every event that was routed was routed by a route that the page names.
+pub(crate) fn assert_routing_balances(page: &str) {
+    let evaluated = metric(page, "tflog_evaluated_events_total");
+    let first = metric(page, "tflog_route_first_events_total");
+    assert_eq!(
+        evaluated,
+        first + metric(page, "tflog_filtered_events_total"),
+        "{page}"
+    );
+}
+
 /// Scrapes until told to stop; every page must balance.
 pub(crate) fn scrape(http: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<u32> {
     std::thread::spawn(move || {
@@ -18,27 +47,7 @@ pub(crate) fn scrape(http: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::Jo
         // At least one page, however soon it is over.
         loop {
             let page = get(http, "/metrics").1;
-            let received = metric(&page, "tflog_component_received_events_total");
-            let settled = metric(&page, "tflog_source_events_total");
-            let open = metric(&page, "tflog_source_open_events");
-            assert_eq!(received, settled + open, "{page}");
-            let entered = metric(&page, "tflog_sink_entered_events_total");
-            let sent = metric(&page, "tflog_component_sent_events_total");
-            let held = metric(&page, "tflog_buffer_size_events")
-                + metric(&page, "tflog_sink_sending_events");
-            let dropped = page.lines().filter(|l| {
-                l.starts_with("tflog_component_discarded_events_total")
-                    && l.contains("component_kind=\"sink\"")
-            });
-            let dropped: u64 = dropped.map(|l| metric(l, "")).sum();
-            assert_eq!(entered, sent + held + dropped, "{page}");
-            let evaluated = metric(&page, "tflog_evaluated_events_total");
-            let first = metric(&page, "tflog_route_first_events_total");
-            assert_eq!(
-                evaluated,
-                first + metric(&page, "tflog_filtered_events_total"),
-                "{page}"
-            );
+            assert_page_balances(&page);
             pages += 1;
             if stop.load(Ordering::Relaxed) {
                 return pages;
