@@ -10,13 +10,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+mod accepted;
 mod memory;
 mod sockets;
 
@@ -61,9 +63,31 @@ pub trait Listener: Send {
 }
 
 /// An open connection.
-pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Reads what is there into the vector's spare capacity, which must not be
+    /// empty; how many bytes. 0 at the end.
+    fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        fill(self, context, into)
+    }
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+impl Connection for TcpStream {}
+impl Connection for UnixStream {}
+impl Connection for DuplexStream {}
+impl Connection for tokio_rustls::client::TlsStream<Box<dyn Connection>> {}
+impl Connection for tokio_rustls::server::TlsStream<Box<dyn Connection>> {}
+
+fn fill<T: AsyncRead + Unpin + ?Sized>(
+    from: &mut T,
+    context: &mut Context<'_>,
+    into: &mut Vec<u8>,
+) -> Poll<io::Result<usize>> {
+    pin!(from.read_buf(into)).poll(context)
+}
 
 /// Where a socket is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

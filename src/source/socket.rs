@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
@@ -242,10 +241,8 @@ impl Reader<'_> {
         let mut chunk = self.take_chunk();
         loop {
             make_room(&mut chunk, &self.framer);
-            let read = poll_fn(|context| {
-                let mut read = pin!(self.connection.read_buf(&mut chunk.text));
-                Poll::Ready(read.as_mut().poll(context))
-            });
+            let read =
+                poll_fn(|context| Poll::Ready(self.connection.poll_fill(context, &mut chunk.text)));
             match read.await {
                 // Whatever waits here must read once more before it may say
                 // `Empty`: the wake-up may have come meanwhile.

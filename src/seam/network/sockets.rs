@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use rustix::net::{SocketAddrAny, getsockname};
 use tokio::net::{TcpListener, UnixListener, lookup_host};
 
+use super::accepted::Accepted;
 use super::{Address, Connection, Listener, NetworkFuture, keep_alive};
 
 /// A socket that listens, from whoever started tflog.
@@ -214,7 +215,8 @@ impl Listener for Shared {
                 Bound::Tcp(listener) => {
                     let (stream, peer) = listener.accept().await?;
                     keep_alive(&stream);
-                    Ok((Box::new(stream) as Box<dyn Connection>, peer.to_string()))
+                    let connection = Box::new(Accepted::new(stream));
+                    Ok((connection as Box<dyn Connection>, peer.to_string()))
                 }
                 Bound::Unix { listener, .. } => {
                     let (stream, _) = listener.accept().await?;

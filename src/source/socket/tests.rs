@@ -256,6 +256,8 @@ async fn a_pipeline_that_is_gone_ends_the_source() {
 /// A connection that gives one byte a read: it uses up its task's budget.
 struct Trickle(Box<dyn Connection>);
 
+impl Connection for Trickle {}
+
 impl AsyncRead for Trickle {
     fn poll_read(
         mut self: Pin<&mut Self>,
