@@ -114,6 +114,11 @@ impl Inlet for Entrance {
         self.queue.capacity() == self.queue.max_capacity()
     }
 
+    fn does_little(&self) -> bool {
+        let shortcut = self.shortcut.upgrade();
+        shortcut.is_some_and(|shortcut| !shortcut.parses())
+    }
+
     fn count(&self, notice: Notice, times: u64) {
         match notice {
             // Counted with the batch that the cut line is in.

@@ -116,6 +116,11 @@ impl Router {
         None
     }
 
+    /// Whether the plan wants anything of what lines say.
+    pub(super) fn parses(&self) -> bool {
+        self.lanes.read_any()
+    }
+
     /// When something is due that lists hold.
     pub(super) fn due(&mut self) -> Option<Instant> {
         self.lists.due()

@@ -6,7 +6,7 @@
 //! with few processors only those for whose events there are lists, or no room.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -17,6 +17,8 @@ use super::router::{Router, Turn};
 /// The router, and what is before it.
 pub(super) struct Shortcut {
     router: Mutex<Router>,
+    /// Whether the plan wants anything of what lines say.
+    parses: AtomicBool,
     behind: Arc<AtomicUsize>,
 }
 
@@ -32,9 +34,15 @@ impl Drop for Queued {
 impl Shortcut {
     pub(super) fn new(router: Router) -> Arc<Shortcut> {
         Arc::new(Shortcut {
+            parses: AtomicBool::new(router.parses()),
             router: Mutex::new(router),
             behind: Arc::default(),
         })
+    }
+
+    /// Whether arrivals have to be parsed.
+    pub(super) fn parses(&self) -> bool {
+        self.parses.load(Ordering::Relaxed)
     }
 
     /// Routes an arrival on this thread, or hands it back to be queued.
@@ -70,6 +78,7 @@ impl Shortcut {
                 Some(turn) = turns.recv() => {
                     let mut router = self.router.lock().await;
                     router.turn(turn).await;
+                    self.parses.store(router.parses(), Ordering::Relaxed);
                     due = router.due();
                 }
                 arrival = arrivals.recv() => {

@@ -4,6 +4,7 @@
 //! thread under a paused clock and a simulated disk. Nothing outside this
 //! module reads a clock, opens a file or a socket, or spawns.
 
+mod crew;
 mod descriptors;
 mod disk;
 mod files;
@@ -14,8 +15,11 @@ mod spawn;
 mod state;
 mod time;
 
+use std::num::NonZero;
 use std::sync::Arc;
 
+use crew::Crew;
+pub(crate) use crew::relay;
 pub use descriptors::take as take_descriptor;
 pub(crate) use disk::or_here;
 pub use disk::{Disk, DiskFault, DiskFile, DiskLock, DiskRoot, FaultyDisk, RealDisk};
@@ -56,12 +60,18 @@ impl World {
     /// `runtime`'s timers and sockets.
     #[must_use]
     pub fn real(runtime: tokio::runtime::Handle) -> World {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let few_processors = processors <= FEW_PROCESSORS;
+        let spawn = if few_processors {
+            Spawn::Crew(Crew::new(runtime, processors))
+        } else {
+            Spawn::Threads(runtime)
+        };
         World {
             clock: Clock::System,
             random: Random::system(),
-            spawn: Spawn::Threads(runtime),
-            few_processors: std::thread::available_parallelism()
-                .is_ok_and(|processors| processors.get() <= FEW_PROCESSORS),
+            spawn,
+            few_processors,
             disk: Arc::new(RealDisk),
             files: Arc::new(RealFiles),
             network: Arc::new(RealNetwork::default()),

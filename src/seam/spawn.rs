@@ -10,12 +10,16 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::crew::Crew;
+
 /// How stages are started.
 #[derive(Clone, Debug)]
 pub enum Spawn {
     /// Each stage on a plain thread, free to block, with the runtime's timers
     /// and sockets at hand; tasks on the runtime.
     Threads(Handle),
+    /// All stages on threads that they share; tasks on the runtime.
+    Crew(Arc<Crew>),
     /// Everything as tasks of the current runtime: for simulation.
     Inline,
     /// Whoever runs them: for simulation too.
@@ -60,8 +64,21 @@ impl Spawn {
                     }
                 })?;
             }
+            Spawn::Crew(crew) => crew.start(async move {
+                // As above.
+                let _ = done.send(run.await);
+            })?,
         }
         Ok(Stage(result))
+    }
+
+    /// Starts a task that moves bytes and never blocks its thread: among the
+    /// stages, if these share their threads.
+    pub fn beside_stages(&self, run: impl Future<Output = ()> + Send + 'static) {
+        match self {
+            Spawn::Crew(crew) => crew.start_light(run),
+            _ => self.task(run),
+        }
     }
 
     /// Starts a task that only waits on timers and sockets.
@@ -70,6 +87,7 @@ impl Spawn {
             Spawn::Inline => drop(tokio::spawn(run)),
             Spawn::By(spawner) => spawner.spawn(Box::pin(run)),
             Spawn::Threads(handle) => drop(handle.spawn(run)),
+            Spawn::Crew(crew) => drop(crew.runtime().spawn(run)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::SourceError;
 use crate::event::{Batch, Chunk, EventId, Pool, Settled, Stream};
 use crate::frame::Framed;
-use crate::seam::World;
+use crate::seam::{World, relay};
 
 /// Something worth counting that happened to a source's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +54,11 @@ pub trait Inlet: Send + Sync {
     /// Whether everything sent has been taken up: a reader with a whole line
     /// sends at once then, rather than wait for its chunk to fill.
     fn is_idle(&self) -> bool;
+
+    /// Whether to send a batch is little work: nobody asks what its lines say.
+    fn does_little(&self) -> bool {
+        false
+    }
 
     /// Counts what happened to the input, for metrics and the ledger.
     fn count(&self, _notice: Notice, _times: u64) {}
@@ -145,7 +150,8 @@ impl Outlet {
 
     /// Mostly there is room: no future to allocate.
     async fn hand_in(&self, batch: Batch) -> Result<(), SourceError> {
-        match self.inlet.try_send(batch) {
+        let little = self.inlet.does_little();
+        match relay(little, || self.inlet.try_send(batch)).await {
             Ok(()) => Ok(()),
             Err(batch) => self.inlet.send(batch).await,
         }

@@ -119,7 +119,7 @@ async fn accept_all(shared: &Arc<Shared>, listener: &mut dyn Listener) {
             Ok((connection, peer)) => {
                 pause = ACCEPT_PAUSE[0];
                 let connection = serve(shared.clone(), connection, peer, slot);
-                shared.outlet.world.spawn.task(connection);
+                shared.outlet.world.spawn.beside_stages(connection);
             }
             // The peer's failure, not ours: the next one may be there.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
