@@ -206,7 +206,8 @@ fn a_changed_sink_takes_over_the_log() {
 #[test]
 fn a_buffer_moves_onto_the_disk_and_off_it() {
     let mut scene = Scene::new();
-    let in_memory = scene.away("memory: 1MiB");
+    // However the lines are batched: a batch of a few kilobytes keeps its chunk.
+    let in_memory = scene.away("memory: 16MiB");
     let mut service = Service::start(|directory| scene.config(directory, &in_memory, ""));
     let directory = service.directory.path().to_owned();
     let mut stream = connect(scene.net);
