@@ -96,7 +96,7 @@ impl Router {
     /// its lines (or it is parsed at once), and all required sinks have room; else it
     /// comes back, to be parsed in its turn, when another plan may be in force.
     pub(super) fn route_now(&mut self, mut arrival: Arrival) -> Option<Arrival> {
-        if self.lists.run_any() || self.lanes.read_any() && !self.parses_at_once {
+        if self.lists.run_any() || self.parses() && !self.parses_at_once {
             return Some(arrival);
         }
         let batch = arrival.batch_mut()?;

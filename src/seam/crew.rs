@@ -349,15 +349,7 @@ pub(crate) async fn relay<T>(little: bool, make: impl FnOnce() -> T) -> T {
         Stays::Always => true,
     });
     if NEXT.with_borrow(Option::is_some) {
-        let mut yielded = false;
-        poll_fn(|context| {
-            if std::mem::replace(&mut yielded, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        tokio::task::yield_now().await;
     }
     result
 }
