@@ -150,7 +150,7 @@ impl Outlet {
 
     /// Mostly there is room: no future to allocate.
     async fn hand_in(&self, batch: Batch) -> Result<(), SourceError> {
-        let little = self.inlet.does_little();
+        let little = self.does_little();
         match relay(little, || self.inlet.try_send(batch)).await {
             Ok(()) => Ok(()),
             Err(batch) => self.inlet.send(batch).await,
@@ -172,6 +172,11 @@ impl Outlet {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.inlet.is_idle()
+    }
+
+    /// Whether to send a batch is little work.
+    pub(super) fn does_little(&self) -> bool {
+        self.inlet.does_little()
     }
 
     /// Counts what happened to the input.

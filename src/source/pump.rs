@@ -21,10 +21,15 @@ use crate::frame::Framer;
 /// Pipe sizes to ask for: what `/proc/sys/fs/pipe-max-size` allows by default,
 /// else what is left when a user's pipe pages run short.
 pub(super) const PIPE_BYTES: [usize; 2] = [1024 * 1024, 256 * 1024];
-/// A chunk this full is sent, busy pipeline or not.
-const FULL_BYTES: usize = Pool::CHUNK_BYTES / 4 * 3;
+/// Room of a chunk whose lines are parsed. What comes after the parser runs on
+/// threads that take turns, and a turn costs the same for more: half as many are
+/// faster. Lines that nobody looks at are faster in the usual chunks.
+const PARSED_BYTES: usize = 2 * Pool::CHUNK_BYTES;
 /// Least room for a read; less happens only within long lines.
-const READ_BYTES_MIN: usize = Pool::CHUNK_BYTES - FULL_BYTES;
+const READ_BYTES_MIN: usize = Pool::CHUNK_BYTES / 4;
+/// Less text than this is sent in vectors of its own: while it waits at a sink it
+/// would pin a whole chunk.
+const SMALL_BYTES: usize = 16 * 1024;
 
 /// What to read.
 pub(super) struct Input<'a> {
@@ -141,7 +146,7 @@ impl Pump<'_> {
                 Ok(framed) => self.outlet.count_framed(framed),
                 Err(error) => return Err(self.failed("cannot read", error)),
             }
-            if self.chunk.text.len() >= FULL_BYTES || self.outlet.is_idle() {
+            if self.chunk.text.len() >= self.room_bytes() / 4 * 3 || self.outlet.is_idle() {
                 self.send().await?;
             }
         }
@@ -216,9 +221,13 @@ impl Pump<'_> {
         if self.chunk.ends.is_empty() {
             return Ok(());
         }
-        let mut next = self.outlet.pool.take(Pool::CHUNK_BYTES);
+        let mut next = self.outlet.pool.take(self.room_bytes());
         self.chunk.carry_into(&mut next);
-        let chunk = std::mem::replace(&mut self.chunk, next);
+        let mut chunk = std::mem::replace(&mut self.chunk, next);
+        if chunk.text.len() <= SMALL_BYTES {
+            let small = chunk.compact();
+            self.outlet.pool.give(std::mem::replace(&mut chunk, small));
+        }
         let position = self.position;
         self.position += chunk.text.len() as u64;
         self.outlet.send(self.stream, position, chunk).await
@@ -236,13 +245,23 @@ impl Pump<'_> {
         }
     }
 
+    /// Bytes of a chunk; one three quarters full is sent, busy pipeline or not.
+    fn room_bytes(&self) -> usize {
+        if self.outlet.does_little() {
+            Pool::CHUNK_BYTES
+        } else {
+            PARSED_BYTES
+        }
+    }
+
     /// Room for the next read: a chunk of the usual size, grown only within a
     /// long line.
     fn make_room(&mut self) {
         let len = self.chunk.text.len();
         let capacity = self.chunk.text.capacity();
-        if capacity < Pool::CHUNK_BYTES {
-            let mut chunk = self.outlet.pool.take(Pool::CHUNK_BYTES.max(len));
+        let room = self.room_bytes();
+        if capacity < room {
+            let mut chunk = self.outlet.pool.take(room.max(len));
             self.chunk.carry_into(&mut chunk);
             self.chunk = chunk;
         }

@@ -42,10 +42,14 @@ fn flood(
     })
 }
 
-fn assert_all_arrive(mut from: impl Read, lines: u64) {
+fn assert_all_arrive(from: impl Read, lines: u64) {
+    assert_all_arrive_from(from, 0, lines);
+}
+
+fn assert_all_arrive_from(mut from: impl Read, first: u64, lines: u64) {
     let mut all = Vec::new();
     from.read_to_end(&mut all).unwrap();
-    let mut expected = 0;
+    let mut expected = first;
     for line in all.split_inclusive(|b| *b == b'\n') {
         assert_eq!(line, format!("{expected:0>120}\n").as_bytes());
         expected += 1;
@@ -157,4 +161,36 @@ fn a_best_effort_sink_holds_nobody() {
         Some(0),
         "best effort is meant to be lost"
     );
+}
+
+/// Lines that come one by one wait as what they are, not as the chunks they were
+/// read into: hundreds fit a buffer that a dozen chunks would fill.
+#[test]
+fn slow_lines_fill_a_buffer_by_their_size() {
+    let (away, http) = (free_address(), free_address());
+    let text = format!(
+        "sources: {{ in: stdin }}\nhttp: '{http}'\n\
+         sinks: {{ out: {{ url: 'tcp://{away}', encode: raw, buffer: {{ memory: 4MiB }} }} }}\n"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("tflog.yaml");
+    std::fs::write(&config, text).unwrap();
+    let mut command = tflog(&["-c", config.to_str().unwrap()]);
+    let mut running = Running::start(command.stdin(Stdio::piped()).stderr(Stdio::piped()));
+    let mut stdin = running.child.stdin.take().unwrap();
+    let lines = 300;
+    for i in 1..=lines {
+        writeln!(stdin, "{i:0>120}").unwrap();
+        wait_for("the line to wait at the sink", || {
+            let page = get(http, "/metrics").1;
+            let waits = metric(&page, "tflog_buffer_size_events") + metric(&page, "sending_events");
+            (waits == i).then_some(())
+        });
+    }
+    // All of it is still sent once somebody listens.
+    let listener = std::net::TcpListener::bind(away).unwrap();
+    drop(stdin);
+    let (connection, _) = listener.accept().unwrap();
+    assert_all_arrive_from(connection, 1, lines + 1);
+    assert!(running.finish().0.success());
 }

@@ -77,7 +77,7 @@ async fn a_busy_pipeline_gets_full_chunks_and_every_byte() {
     assert_eq!(run.recorder.lines(), 100_000);
     assert!(run.recorder.text() == lines);
     let largest = run.recorder.with(|b| b.iter().map(|b| b.text.len()).max());
-    assert!(largest <= Some(Pool::CHUNK_BYTES));
+    assert!(largest <= Some(PARSED_BYTES));
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn an_endless_line_is_cut_and_holds_bounded_memory() {
         assert!(
             batches
                 .iter()
-                .all(|b| b.pinned_bytes < 2 * limits.line_max + 2 * Pool::CHUNK_BYTES)
+                .all(|b| b.pinned_bytes < 2 * limits.line_max + 2 * PARSED_BYTES)
         );
         let last = batches.last().expect("a batch");
         assert!(last.text.ends_with(b"next\n"));
@@ -192,13 +192,13 @@ async fn an_idle_pump_holds_no_more_than_the_beginning_of_a_line() {
     let stream = outlet.stream(Vec::new());
     let mut pump = by_hand(&reader, &outlet, &stream, &stop);
     pump.make_room();
-    assert!(pump.chunk.text.capacity() >= Pool::CHUNK_BYTES);
+    assert!(pump.chunk.text.capacity() >= PARSED_BYTES);
     pump.chunk.text.extend_from_slice(b"beginning");
     pump.let_go();
     assert_eq!(pump.chunk.text.capacity(), 9);
     pump.make_room();
     assert_eq!(pump.chunk.text, b"beginning");
-    assert!(pump.chunk.text.capacity() >= Pool::CHUNK_BYTES);
+    assert!(pump.chunk.text.capacity() >= PARSED_BYTES);
 }
 
 #[tokio::test]
