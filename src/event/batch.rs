@@ -123,6 +123,18 @@ impl Pool {
         chunk
     }
 
+    /// The chunk, or its whole lines in vectors of their own if they are no more
+    /// than `bytes`: while they wait at a sink they would pin all of it.
+    #[must_use]
+    pub fn shrink(&self, chunk: Box<Chunk>, bytes: usize) -> Box<Chunk> {
+        if chunk.framed() > bytes || chunk.text.capacity() <= bytes {
+            return chunk;
+        }
+        let small = chunk.compact();
+        self.give(chunk);
+        small
+    }
+
     /// Gives a chunk back.
     pub fn give(&self, mut chunk: Box<Chunk>) {
         let grown = chunk.text.capacity() + chunk.columns.capacity_bytes();

@@ -27,8 +27,7 @@ pub(super) const PIPE_BYTES: [usize; 2] = [1024 * 1024, 256 * 1024];
 const PARSED_BYTES: usize = 2 * Pool::CHUNK_BYTES;
 /// Least room for a read; less happens only within long lines.
 const READ_BYTES_MIN: usize = Pool::CHUNK_BYTES / 4;
-/// Less text than this is sent in vectors of its own: while it waits at a sink it
-/// would pin a whole chunk.
+/// No more text than this is sent in vectors of its own.
 const SMALL_BYTES: usize = 16 * 1024;
 
 /// What to read.
@@ -223,11 +222,8 @@ impl Pump<'_> {
         }
         let mut next = self.outlet.pool.take(self.room_bytes());
         self.chunk.carry_into(&mut next);
-        let mut chunk = std::mem::replace(&mut self.chunk, next);
-        if chunk.text.len() <= SMALL_BYTES {
-            let small = chunk.compact();
-            self.outlet.pool.give(std::mem::replace(&mut chunk, small));
-        }
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        let chunk = self.outlet.pool.shrink(chunk, SMALL_BYTES);
         let position = self.position;
         self.position += chunk.text.len() as u64;
         self.outlet.send(self.stream, position, chunk).await

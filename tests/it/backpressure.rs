@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,19 +43,15 @@ fn flood(
     })
 }
 
-fn assert_all_arrive(from: impl Read, lines: u64) {
-    assert_all_arrive_from(from, 0, lines);
-}
-
-fn assert_all_arrive_from(mut from: impl Read, first: u64, lines: u64) {
+fn assert_all_arrive(mut from: impl Read, lines: Range<u64>) {
     let mut all = Vec::new();
     from.read_to_end(&mut all).unwrap();
-    let mut expected = first;
+    let mut expected = lines.start;
     for line in all.split_inclusive(|b| *b == b'\n') {
         assert_eq!(line, format!("{expected:0>120}\n").as_bytes());
         expected += 1;
     }
-    assert_eq!(expected, lines);
+    assert_eq!(expected, lines.end);
 }
 
 /// A reader of stdout that stops reading blocks the pipe's writer, in bounded
@@ -74,7 +71,7 @@ fn a_stopped_reader_blocks_the_pipe() {
         "{}",
         running.memory_bytes()
     );
-    assert_all_arrive(stdout, lines);
+    assert_all_arrive(stdout, 0..lines);
     writer.join().unwrap();
     assert!(running.finish().0.success());
 }
@@ -98,7 +95,7 @@ fn a_stopped_reader_closes_the_tcp_window() {
         "{}",
         running.memory_bytes()
     );
-    let reader = std::thread::spawn(move || assert_all_arrive(stdout, lines));
+    let reader = std::thread::spawn(move || assert_all_arrive(stdout, 0..lines));
     writer.join().unwrap();
     running.signal("TERM");
     reader.join().unwrap();
@@ -191,6 +188,6 @@ fn slow_lines_fill_a_buffer_by_their_size() {
     let listener = std::net::TcpListener::bind(away).unwrap();
     drop(stdin);
     let (connection, _) = listener.accept().unwrap();
-    assert_all_arrive_from(connection, 1, lines + 1);
+    assert_all_arrive(connection, 1..lines + 1);
     assert!(running.finish().0.success());
 }

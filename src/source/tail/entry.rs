@@ -317,10 +317,7 @@ impl Entry {
             outlet.pool.give(chunk);
             return Ok(());
         }
-        if chunk.text.len() <= SMALL_BYTES && chunk.text.capacity() > SMALL_BYTES {
-            let small = chunk.compact();
-            outlet.pool.give(std::mem::replace(&mut chunk, small));
-        }
+        let chunk = outlet.pool.shrink(chunk, SMALL_BYTES);
         self.events += chunk.ends.len() as u64;
         self.resume = self.resume.max(resume);
         let waiter = self.progress.batch(self.resume);
