@@ -400,7 +400,10 @@ impl Batch {
     #[must_use]
     pub fn copy_rows(&self, rows: &Rows) -> Batch {
         let count = rows.count(self.rows());
+        let mut bytes = 0;
+        rows.for_each(self.rows(), |row| bytes += self.span(row).len());
         let mut chunk = Box::new(Chunk::default());
+        chunk.text.reserve_exact(bytes);
         chunk.ends.reserve_exact(count);
         let (mut shifts, mut positions) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut ids = self.ids.as_ref().map(|_| Vec::with_capacity(count));

@@ -287,6 +287,9 @@ impl Columns {
         };
         copy.json.clear(picked.len());
         copy.failed.clear(picked.len());
+        let fields = picked.iter().map(|&row| self.fields(row).len()).sum();
+        copy.fields.reserve_exact(fields);
+        copy.field_ends.reserve_exact(picked.len());
         for (i, &row) in picked.iter().enumerate() {
             if self.json.contains(row) {
                 copy.json.insert(i);

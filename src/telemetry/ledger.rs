@@ -359,12 +359,12 @@ impl Ledger {
         self.lock().sinks[sink].retries += 1;
     }
 
-    /// Whether a sink's queue is more than a quarter full: then small shares
+    /// Whether a sink's queue is more than half full: then small shares
     /// are copied out of their chunks rather than pin them.
     #[must_use]
     pub fn is_pressed(&self, sink: usize) -> bool {
         let terms = &self.lock().sinks[sink];
-        terms.queued_bytes > terms.quota.bytes_max / 4
+        terms.queued_bytes > terms.quota.bytes_max / 2
     }
 
     /// The required sinks that have no room: a batch waits for them, or they
