@@ -47,6 +47,7 @@ enum Stays {
 pub struct Crew {
     runtime: Handle,
     one_processor: bool,
+    stay: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -98,6 +99,7 @@ impl Crew {
         Arc::new(Crew {
             runtime,
             one_processor: processors == 1,
+            stay: STAY,
             state: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -213,7 +215,7 @@ impl Crew {
             state.idle += 1;
             if watches {
                 let before = state.stayed;
-                let waited = self.changed.wait_timeout(state, STAY);
+                let waited = self.changed.wait_timeout(state, self.stay);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 let late = state.staying.front();
                 if late.is_some_and(|(number, _)| *number <= before) {

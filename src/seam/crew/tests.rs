@@ -56,7 +56,9 @@ async fn a_stage_that_blocks_holds_up_none() {
 /// A crew of two threads, a stage that waits for work, and a task that gives it
 /// some; on which threads: before, the work, after.
 async fn relay_once(processors: usize, light: bool, little: bool) -> [ThreadId; 3] {
-    let crew = crew(processors);
+    let mut crew = crew(processors);
+    // A thread that the kernel keeps waiting for long is as good as blocked.
+    Arc::get_mut(&mut crew).expect("nobody else").stay = Duration::from_hours(1);
     let work = Arc::new(Notify::new());
     let given = work.clone();
     let (worked, done) = oneshot::channel();
