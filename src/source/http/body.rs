@@ -327,13 +327,9 @@ impl<'a> Reader<'a> {
         self.line_deadline = None;
         self.beginning.extend_from_slice(&chunk.text[framed..]);
         chunk.text.truncate(framed);
-        let small_bytes = self.small_bytes();
-        if framed <= small_bytes && chunk.text.capacity() > small_bytes {
-            let small = chunk.compact();
-            self.running
-                .outlet
-                .pool
-                .give(std::mem::replace(&mut chunk, small));
+        let held = chunk.text.capacity();
+        let chunk = (self.running.outlet.pool).shrink(chunk, self.small_bytes());
+        if chunk.text.capacity() < held {
             charge = charge.split(framed).unwrap_or(charge);
         }
         self.events += chunk.ends.len() as u64;
