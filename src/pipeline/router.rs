@@ -262,13 +262,20 @@ impl Router {
         transfer.best_effort = kept.count() as u64;
     }
 
-    /// Where a sink lags and its share is less than a quarter of the batch, the
-    /// share will be copied out, so that it does not pin the whole chunk.
+    /// Where a sink lags, though it had the processor, and its share is less than a
+    /// quarter of the batch, the share will be copied out, so that it does not pin
+    /// the whole chunk.
     fn shrink_demands(&mut self, batch: &Batch) {
         let rows = batch.rows() as u64;
         for (sink, demand) in self.scratch.transfer.demands.iter_mut().enumerate() {
             let small = demand.events > 0 && demand.events * 4 < rows;
-            if small && self.ledger.is_pressed(self.plan.places.sink(sink)) {
+            let is_pressed = || self.ledger.is_pressed(self.plan.places.sink(sink));
+            if !small || !is_pressed() {
+                continue;
+            }
+            // It may only have waited for this processor.
+            std::thread::yield_now();
+            if is_pressed() {
                 // Text, cells and fields in proportion, and room for uneven lines.
                 let part = demand.bytes * demand.events / rows;
                 demand.bytes = SHARE_OVERHEAD_BYTES + part * 2;
