@@ -72,6 +72,15 @@ impl Field {
         self.tag == u32::MAX
     }
 
+    /// Itself, or [`Field::ABSENT`].
+    #[inline]
+    #[must_use]
+    pub fn unless(self, absent: bool) -> Field {
+        // Every bit of the tag is set, or none.
+        let tag = self.tag | u32::from(absent).wrapping_neg();
+        Field { tag, ..self }
+    }
+
     /// A value of the field `def`, at `text[start..end]`.
     #[must_use]
     pub fn new(def: u32, kind: FieldKind, start: usize, end: usize) -> Field {

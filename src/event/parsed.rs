@@ -232,9 +232,15 @@ impl Columns {
     /// Adds those of `fields` to the list of the row being parsed that are there.
     #[inline]
     pub fn push_present(&mut self, fields: &[Field]) {
-        for there in fields.split(|f| f.is_absent()).filter(|f| !f.is_empty()) {
-            self.fields.extend_from_slice(there);
+        // Which of them are there varies from line to line: no branch depends on it.
+        let start = self.fields.len();
+        self.fields.extend_from_slice(fields);
+        let mut end = start;
+        for &field in fields {
+            self.fields[end] = field;
+            end += usize::from(!field.is_absent());
         }
+        self.fields.truncate(end);
     }
 
     /// The entries of the row being parsed.

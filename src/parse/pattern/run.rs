@@ -54,6 +54,14 @@ impl State {
         self.fields[step.slot] = Field::new(step.def, kind, start, end);
     }
 
+    /// Puts `text[start..end]` where `step` has it, or says that there is nothing:
+    /// which of the two varies from line to line, so no branch depends on it.
+    #[inline(always)]
+    fn put_unless(&mut self, absent: bool, step: &Step, kind: FieldKind, start: usize, end: usize) {
+        let field = Field::new(step.def, kind, start, end);
+        self.fields[step.slot] = field.unless(absent);
+    }
+
     /// Says that there is nothing for `step`.
     #[inline]
     fn leave(&mut self, step: &Step) {
@@ -236,10 +244,10 @@ fn run_inside(group: &Group, text: &[u8], slot: usize, state: &mut State) {
 #[inline(always)]
 fn trimmed(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) {
     match &text[start..end] {
-        [first, .., last] if *first != b' ' && *last != b' ' => {
-            state.put(step, FieldKind::Text, start, end);
+        inside @ [first, ..] if *first != b' ' && inside.last() != Some(&b' ') => {
+            let absent = inside.len() == 1 && *first == b'-';
+            state.put_unless(absent, step, FieldKind::Text, start, end);
         }
-        b"-" => state.leave(step),
         _ => odd_text(step, text, start, end, state),
     }
 }
@@ -339,14 +347,9 @@ fn word_end(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize>
 /// Takes the word `text[at..end]`, if it is not empty; `-` is absent.
 #[inline(always)]
 fn word(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
-    if end <= at + 1 {
-        (end > at).then_some(())?;
-        if text[at] == b'-' {
-            state.leave(step);
-            return Some(end);
-        }
-    }
-    state.put(step, FieldKind::Text, at, end);
+    let first = text.get(at..end)?.first()?;
+    let absent = end - at == 1 && *first == b'-';
+    state.put_unless(absent, step, FieldKind::Text, at, end);
     Some(end)
 }
 
@@ -485,15 +488,12 @@ fn mark(text: &[u8], at: usize, end: usize) -> Option<Level> {
 #[inline(always)]
 fn quoted(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
     let (close, escaped) = scan::quoted(text, at, end)?;
-    if close == at + 1 && text[at] == b'-' {
-        state.leave(step);
-        return Some(close + 1);
-    }
     let kind = if escaped {
         FieldKind::HexEscaped
     } else {
         FieldKind::Text
     };
-    state.put(step, kind, at, close);
+    let absent = close == at + 1 && text[at] == b'-';
+    state.put_unless(absent, step, kind, at, close);
     Some(close + 1)
 }

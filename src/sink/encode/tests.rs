@@ -147,6 +147,56 @@ fn long_keys_have_room() {
     assert_eq!(encode(&mut json, &all), lines);
 }
 
+/// More shapes than are kept, some of more fields than are kept, over and over.
+#[test]
+fn rows_of_very_many_shapes_are_written_as_by_a_new_encoder() {
+    let (mut json, needs) = encoder("json");
+    let mut defs = Defs::default();
+    let name = |i: usize| {
+        if i % 3 == 2 {
+            format!("o.f{i}")
+        } else {
+            format!("f{i}")
+        }
+    };
+    let ids: Vec<_> = (0..1100).map(|i| defs.add(&name(i), None, None)).collect();
+    let text = "7 and the text of a value that is longer than most, said once more\n".repeat(9000);
+    let kinds = [FieldKind::Text, FieldKind::Number, FieldKind::Text];
+    let mut coin = 1_u64;
+    let all = part(batch(text.as_bytes(), &needs, defs, |_, columns| {
+        for row in 0..9000 {
+            coin = coin.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let wide = row % 1000 == 0;
+            for (i, &id) in ids.iter().enumerate() {
+                let there = if wide {
+                    i < 1090 + row / 1000
+                } else {
+                    i < 12 && coin >> (i + 40) & 1 == 1
+                };
+                if there {
+                    let len = if i % 3 == 1 {
+                        1
+                    } else {
+                        (coin >> (i % 40)) as usize % 66
+                    };
+                    columns.push_field(Field::new(id, kinds[i % 3], row * 67, row * 67 + len));
+                }
+            }
+            columns.end_row();
+        }
+    }));
+    let mut lines = Vec::new();
+    json.encode(&all, &mut lines);
+    let (mut line, mut rest) = (Vec::new(), &lines[..]);
+    for row in 0..9000 {
+        line.clear();
+        encoder("json").0.encode_row(&all.batch, row, &mut line);
+        assert!(rest.starts_with(&line), "row {row}");
+        rest = &rest[line.len()..];
+    }
+    assert!(rest.is_empty());
+}
+
 /// Rows of a source: what the row before had is no reason to write it again.
 #[test]
 fn rows_of_other_shapes_and_times_stand_for_themselves() {
