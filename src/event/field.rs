@@ -72,7 +72,7 @@ impl Field {
         self.tag == u32::MAX
     }
 
-    /// Itself, or [`Field::ABSENT`].
+    /// Itself, or one that [`Field::is_absent`].
     #[inline]
     #[must_use]
     pub fn unless(self, absent: bool) -> Field {

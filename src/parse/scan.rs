@@ -3,33 +3,19 @@
 
 use crate::event::simd::Chunk;
 
-/// Where the first byte of `text[from..end]` is that `question` marks.
-#[inline]
-fn first(text: &[u8], from: usize, end: usize, question: impl Fn(Chunk) -> u32) -> Option<usize> {
-    let mut at = from;
-    loop {
-        let hits = question(Chunk::load(text, at));
-        if hits != 0 {
-            let found = at + hits.trailing_zeros() as usize;
-            return (found < end).then_some(found);
-        }
-        at += Chunk::LEN;
-        if at >= end {
-            return None;
-        }
-    }
-}
+/// Chunks that are looked at together where what is searched for may be far away:
+/// how far it is decides less often where the processor goes on.
+const FAR: usize = 4;
 
-/// As [`first`] for what may be far away: four chunks at a time, so that how far
-/// it is decides less often where the processor goes on.
+/// Where the first byte of `text[from..end]` is that `question` marks, looking at
+/// `CHUNKS` together.
 #[inline]
-fn first_far(
+fn first<const CHUNKS: usize>(
     text: &[u8],
     from: usize,
     end: usize,
     question: impl Fn(Chunk) -> u32,
 ) -> Option<usize> {
-    const CHUNKS: usize = 4;
     let mut at = from;
     loop {
         let mut hits = 0;
@@ -51,24 +37,14 @@ fn first_far(
 /// Where `needle` is first in `text[from..end]`.
 #[inline]
 pub(super) fn find(text: &[u8], from: usize, end: usize, needle: u8) -> Option<usize> {
-    first(text, from, end, |chunk| chunk.equal(needle))
+    first::<1>(text, from, end, |chunk| chunk.equal(needle))
 }
 
 /// Where the first byte of `text[from..end]` is that is no printing character
 /// of ASCII or beyond: a space or a control character; `end` if none is.
 #[inline]
 pub(super) fn blank(text: &[u8], from: usize, end: usize) -> usize {
-    match first(text, from, end, Chunk::blanks) {
-        Some(found) => found,
-        None => at_end(end),
-    }
-}
-
-/// The end of a line, where a search mostly ends before it: a call, so that what
-/// comes next need not wait for the comparison.
-#[cold]
-fn at_end(end: usize) -> usize {
-    end
+    first::<1>(text, from, end, Chunk::blanks).unwrap_or(end)
 }
 
 /// Where `needle` is first in `text[from..end]`, if nothing before it is
@@ -76,21 +52,21 @@ fn at_end(end: usize) -> usize {
 #[inline]
 pub(super) fn find_in_word(text: &[u8], from: usize, end: usize, needle: u8) -> Option<usize> {
     let question = |chunk: Chunk| chunk.equal(needle) | chunk.blanks();
-    first(text, from, end, question).filter(|&found| text[found] == needle)
+    first::<1>(text, from, end, question).filter(|&found| text[found] == needle)
 }
 
 /// Where the first byte of `text[from..end]` is that ends a key of logfmt: a
 /// [`blank`], `=` or a quote; `end` if none is.
 #[inline]
 pub(super) fn key_end(text: &[u8], from: usize, end: usize) -> usize {
-    first(text, from, end, Chunk::key_ends).unwrap_or(end)
+    first::<1>(text, from, end, Chunk::key_ends).unwrap_or(end)
 }
 
 /// Where the first byte of `text[from..end]` is that is no decimal digit;
 /// `end` if none is.
 #[inline]
 pub(super) fn non_digit(text: &[u8], from: usize, end: usize) -> usize {
-    first(text, from, end, Chunk::non_digits).unwrap_or(end)
+    first::<1>(text, from, end, Chunk::non_digits).unwrap_or(end)
 }
 
 /// Whether `text[at..end]` begins with `literal`: for literals of a few bytes,
@@ -117,7 +93,7 @@ pub(super) fn quoted(text: &[u8], from: usize, end: usize) -> Option<(usize, boo
     let mut at = from;
     let mut escaped = false;
     loop {
-        at = first_far(text, at, end, Chunk::quotes)?;
+        at = first::<FAR>(text, at, end, Chunk::quotes)?;
         if text[at] == b'"' {
             return Some((at, escaped));
         }
