@@ -101,8 +101,6 @@ fn hex(bytes: &[u8], digits: usize) -> Option<u32> {
 pub const BLOCK: usize = Chunk::LEN;
 /// As [`BLOCK`] where there are many.
 pub const WIDE_BLOCK: usize = WIDE;
-/// As [`BLOCK`] where one is to hold most texts.
-pub const LONG_BLOCK: usize = 2 * WIDE;
 
 /// Whether none of the bytes needs an escape in JSON, nor a look at its UTF-8.
 #[inline]
@@ -125,29 +123,6 @@ pub fn is_clean_up_to(block: &[u8; BLOCK], len: usize) -> bool {
 #[must_use]
 pub fn is_wide_clean(block: &[u8; WIDE_BLOCK]) -> bool {
     Narrow.string_stops(block) == 0
-}
-
-/// As [`is_clean`] for still more.
-#[inline]
-#[must_use]
-pub fn is_long_clean(block: &[u8; LONG_BLOCK]) -> bool {
-    long_stops(block) == 0
-}
-
-/// As [`is_clean`] for the first `len` bytes of a long block, not all of it.
-#[inline]
-#[must_use]
-pub fn is_long_clean_up_to(block: &[u8; LONG_BLOCK], len: usize) -> bool {
-    debug_assert!(len < LONG_BLOCK);
-    // The bit behind them stands for their end.
-    (long_stops(block) | 1 << len).trailing_zeros() as usize >= len
-}
-
-#[inline]
-fn long_stops(block: &[u8; LONG_BLOCK]) -> u64 {
-    let (halves, _) = block.as_chunks::<WIDE_BLOCK>();
-    let [low, high] = halves else { return u64::MAX };
-    u64::from(Narrow.string_stops(low)) | u64::from(Narrow.string_stops(high)) << WIDE_BLOCK
 }
 
 /// As [`is_clean`] for a value of any length.

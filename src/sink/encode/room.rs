@@ -9,9 +9,7 @@
 use std::mem::MaybeUninit;
 
 use super::value::is_number;
-use crate::event::escape::{
-    BLOCK, LONG_BLOCK, WIDE_BLOCK, is_clean_up_to, is_long_clean, is_long_clean_up_to,
-};
+use crate::event::escape::{BLOCK, WIDE_BLOCK, is_clean, is_clean_up_to, is_wide_clean};
 use crate::event::simd::Chunk;
 
 /// Bytes of a text before a value that are copied at once; longer ones are rare.
@@ -88,7 +86,10 @@ impl Room<'_> {
     #[inline]
     pub(super) fn text(&mut self, head: Head, text: &[u8], start: usize, len: usize) -> bool {
         if len > BLOCK {
-            return self.long_text(head, text.get(start..).unwrap_or_default(), len);
+            return match text.get(start..start + len) {
+                Some(value) => self.long_text(head, value),
+                None => false,
+            };
         }
         self.block(head, text, start, len, |from| is_clean_up_to(from, len))
     }
@@ -147,59 +148,63 @@ impl Room<'_> {
         true
     }
 
-    /// As [`Room::text`] for the first `len` bytes of `from`, more than a block.
+    /// As [`Room::text`] for a value of more than a block.
     #[inline]
-    fn long_text(&mut self, head: Head, from: &[u8], len: usize) -> bool {
-        let Some(to) = self.0.first_chunk_mut::<HEAD_BLOCK>() else {
+    fn long_text(&mut self, head: Head, value: &[u8]) -> bool {
+        let Some(room) = self.0.get_mut(..HEAD_BLOCK + value.len()) else {
             return false;
         };
-        to.write_copy_of_slice(head.block);
-        let Some(to) = self
-            .0
-            .get_mut(head.len..)
-            .filter(|_| head.len <= HEAD_BLOCK)
-        else {
+        room[..HEAD_BLOCK].write_copy_of_slice(head.block);
+        let Some(to) = room.get_mut(head.len..head.len + value.len()) else {
             return false;
         };
-        let clean = copy_long(from, to, len);
+        let clean = if value.len() <= WIDE_BLOCK {
+            copy_ends(value, to)
+        } else {
+            copy_long(value, to)
+        };
         if clean {
-            self.advance(head.len + len);
+            self.advance(head.len + value.len());
         }
         clean
     }
 }
 
-/// Copies the first `len` bytes, if nothing in them needs an escape; else, or where
-/// there is no room for whole blocks, says that it did not.
-///
-/// Most texts that are longer than a block are shorter than a long one: how long they
-/// are does not decide where the processor goes on. Not inlined, so that what is stays
-/// small.
-#[inline(never)]
-fn copy_long(from: &[u8], to: &mut [MaybeUninit<u8>], len: usize) -> bool {
-    if len < LONG_BLOCK
-        && let (Some(from), Some(to)) = (from.first_chunk(), to.first_chunk_mut::<LONG_BLOCK>())
-    {
-        to.write_copy_of_slice(from);
-        return is_long_clean_up_to(from, len);
-    }
-    let (Some(from), Some(to)) = (from.get(..len), to.get_mut(..len)) else {
+/// Copies a value of one to two blocks; says whether nothing in it needs an
+/// escape. The second block begins in the first one, so that none reaches behind
+/// the value.
+#[inline]
+fn copy_ends(from: &[u8], to: &mut [MaybeUninit<u8>]) -> bool {
+    let Some(last_at) = from.len().checked_sub(BLOCK) else {
         return false;
     };
-    let (blocks, _) = from.as_chunks::<LONG_BLOCK>();
-    let (to_blocks, _) = to.as_chunks_mut::<LONG_BLOCK>();
-    for (block, to) in blocks.iter().zip(to_blocks) {
-        to.write_copy_of_slice(block);
-        if !is_long_clean(block) {
+    let (Some(&first), Some(&last)) = (from.first_chunk(), from[last_at..].first_chunk()) else {
+        return false;
+    };
+    to[..BLOCK].write_copy_of_slice(&first);
+    to[last_at..].write_copy_of_slice(&last);
+    is_clean(&first) & is_clean(&last)
+}
+
+/// As [`copy_ends`] for a value of two blocks or more.
+///
+/// Not inlined, so that what is stays small.
+#[inline(never)]
+fn copy_long(from: &[u8], to: &mut [MaybeUninit<u8>]) -> bool {
+    let (blocks, _) = from.as_chunks::<WIDE_BLOCK>();
+    let (to_blocks, _) = to.as_chunks_mut::<WIDE_BLOCK>();
+    for (&block, to) in blocks.iter().zip(to_blocks) {
+        to.write_copy_of_slice(&block);
+        if !is_wide_clean(&block) {
             return false;
         }
     }
-    // The last block begins in the one before, so that none reaches behind the value.
-    let (Some(last), Some(to_last)) = (from.last_chunk(), to.last_chunk_mut::<LONG_BLOCK>()) else {
+    let (Some(&last), Some(to_last)) = (from.last_chunk(), to.last_chunk_mut::<WIDE_BLOCK>())
+    else {
         return false;
     };
-    to_last.write_copy_of_slice(last);
-    is_long_clean(last)
+    to_last.write_copy_of_slice(&last);
+    is_wide_clean(&last)
 }
 
 /// Whether the first `len` bytes of a block are a whole number of JSON without
@@ -237,9 +242,8 @@ mod tests {
                 let text = "x".repeat(len) + tail;
                 let text = text.as_bytes();
                 let (all, out) = written(400, |room| room.text(HEAD, text, 0, len));
-                // Values that are shorter than a block need one to be copied.
-                let block = if len <= BLOCK { BLOCK } else { LONG_BLOCK };
-                assert_eq!(all, text.len() >= block, "{len}");
+                // Short values need a block to be copied.
+                assert_eq!(all, len > BLOCK || text.len() >= BLOCK, "{len}");
                 if all {
                     assert_eq!(out, [b",\"key\":\"", &text[..len]].concat());
                 }

@@ -1,9 +1,9 @@
-//! Shapes of rows: what their objects have beside the values, ready to be copied.
+//! Rows of one shape: what their objects have beside the values, ready to be
+//! copied.
 //!
-//! The lines of a format mostly have the same few sequences of fields. What stands
-//! between two values of theirs (a closing quote, the ends and beginnings of
-//! objects, a key) depends on the fields before only: it is worked out once for each
-//! sequence that a row begins with, in a tree, and then copied as one block a field.
+//! The lines of a format mostly have the same fields in the same order. What
+//! stands between two values of theirs (a closing quote, the ends and beginnings
+//! of objects, a key) is worked out once and then copied as one block a field.
 
 use std::sync::Arc;
 
@@ -14,180 +14,184 @@ use crate::event::time::Layout;
 use crate::event::{Field, FieldKind};
 
 /// The shapes of one source's rows.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Shapes {
-    start: Start,
-    /// How many there are.
-    steps: usize,
+    known: Vec<Shape>,
+    /// The one that was found last.
+    recent: usize,
     /// Rows whose shape was not known, since there is no room for more.
     missed: u32,
-}
-
-impl Clone for Shapes {
-    /// None: a clone learns its own.
-    fn clone(&self) -> Shapes {
-        Shapes::default()
-    }
 }
 
 /// What every row ends with.
 pub(super) const LINE_END: &[u8] = b"}\n";
 
-/// What the first fields of rows ask for.
-type Start = Option<Box<Step>>;
+/// One sequence of fields.
+#[derive(Clone)]
+pub(super) struct Shape {
+    steps: Box<[Step]>,
+    /// What ends the last value and the line.
+    close: Piece,
+}
 
-/// A field behind certain others.
+/// One field.
+#[derive(Clone)]
 struct Step {
     /// What fields it is for.
     tag: u32,
-    /// Of a field that follows.
-    next: Start,
-    /// Of another field in this one's place.
-    other: Start,
     /// From the end of the value before to the beginning of this one.
     piece: Piece,
     /// Of a time.
     layout: Option<Arc<Layout>>,
-    /// What ends the line, if rows end with this field.
-    close: Option<Piece>,
-}
-
-/// What a row's field asks for, beside its value.
-struct Need {
-    tag: u32,
-    piece: Piece,
-    layout: Option<Arc<Layout>>,
-}
-
-/// How far a row was written in one go.
-enum Stopped<'a> {
-    /// There is no such shape.
-    Unknown,
-    /// This field is not as most are.
-    At(&'a Step, &'a Field),
-    /// Before its end, for want of room.
-    Before(&'a Piece),
 }
 
 impl Shapes {
-    /// Each optional field doubles what follows it, at worst.
-    const STEPS_MAX: usize = 1024;
-    /// After so many rows whose shapes have no place, all are learnt anew: to work
-    /// one out costs as much as a dozen rows, and there is room for a hundred or so.
-    const MISSED_MAX: u32 = 4096;
+    /// More than a format has that is worth it: each optional field doubles them.
+    const KEEP_MAX: usize = 16;
+    /// After so many rows of other shapes, one of them takes the place of one
+    /// that is known: to work it out costs as much as a dozen rows.
+    const MISSED_MAX: u32 = 256;
 
-    /// Writes the line of a row, if its shape is known. That shows as it is written:
-    /// mostly it is.
-    ///
-    /// Not inlined, so that what the loop needs stays in registers.
-    #[inline(never)]
+    /// Writes the line of a row, if the shape of its fields is known.
+    #[inline]
     pub(super) fn write(
-        &self,
+        &mut self,
         out: &mut Vec<u8>,
         text: &[u8],
         fields: &[Field],
         values: &mut Values,
     ) -> bool {
-        let (start, replaced) = (out.len(), values.replaced);
-        let mut fields = fields.iter();
-        let (mut next, mut close) = (&self.start, &None);
-        loop {
-            let written = within(out, |room| {
-                for field in fields.by_ref() {
-                    let step = Step::find(next, field).ok_or(Stopped::Unknown)?;
-                    (next, close) = (&step.next, &step.close);
-                    if !step.write_plain(room, text, field, values) {
-                        return Err(Stopped::At(step, field));
-                    }
-                }
-                let close = close.as_ref().ok_or(Stopped::Unknown)?;
-                let closed = room.head(close.head());
-                if closed {
-                    Ok(())
-                } else {
-                    Err(Stopped::Before(close))
-                }
-            });
-            match written {
-                Ok(()) => return true,
-                Err(Stopped::At(step, field)) => step.write_slowly(out, text, *field, values),
-                Err(Stopped::Before(close)) => {
-                    close.write(out);
-                    return true;
-                }
-                Err(Stopped::Unknown) => {
-                    out.truncate(start);
-                    values.replaced = replaced;
-                    return false;
-                }
-            }
-        }
+        let recent = self.known.get(self.recent);
+        let recent = recent.filter(|shape| shape.steps.len() == fields.len());
+        recent.is_some_and(|shape| shape.write(out, text, fields, values))
+            || self.write_other(out, text, fields, values)
+    }
+
+    /// As [`Shapes::write`] where the shape is not that of the row before.
+    #[inline(never)]
+    fn write_other(
+        &mut self,
+        out: &mut Vec<u8>,
+        text: &[u8],
+        fields: &[Field],
+        values: &mut Values,
+    ) -> bool {
+        let Some(found) = self.known.iter().position(|shape| shape.is_of(fields)) else {
+            return false;
+        };
+        self.recent = found;
+        self.known[found].write(out, text, fields, values)
     }
 
     /// Works out the shape of a row that has just been written field by field.
     #[cold]
     pub(super) fn learn(&mut self, fields: &[Field], keys: &[Key]) {
-        if self.steps + fields.len() > Self::STEPS_MAX {
+        let is_full = self.known.len() == Self::KEEP_MAX;
+        if is_full {
             self.missed += 1;
             if self.missed < Self::MISSED_MAX {
                 return;
             }
-            *self = Shapes::default();
-            if fields.len() > Self::STEPS_MAX {
-                return;
-            }
         }
-        let Some((needs, close)) = needs(fields, keys) else {
+        let Some(shape) = Shape::of(fields, keys) else {
             return;
         };
-        let (mut place, mut last) = (&mut self.start, &mut None);
-        for need in needs {
-            let (step, is_new) = Step::add(place, need);
-            self.steps += usize::from(is_new);
-            (place, last) = (&mut step.next, &mut step.close);
+        self.missed = 0;
+        if is_full {
+            self.known.remove(0);
         }
-        *last = Some(close);
+        self.recent = self.known.len();
+        self.known.push(shape);
     }
 }
 
-/// What the fields of a row ask for, and what ends its line. `None` if it has no
-/// fields, has keys of its own, or fields of one object do not stand together.
-fn needs(fields: &[Field], keys: &[Key]) -> Option<(Vec<Need>, Piece)> {
-    if fields.is_empty() || fields.iter().any(|field| has_key_of_its_own(*field)) {
-        return None;
+impl Shape {
+    fn is_of(&self, fields: &[Field]) -> bool {
+        let mut both = self.steps.iter().zip(fields);
+        self.steps.len() == fields.len() && both.all(|(step, field)| step.tag == field.tag())
     }
-    let mut objects = Objects::default();
-    let mut needs = Vec::new();
-    let mut open = false;
-    for field in fields {
-        let key = keys.get(field.def() as usize)?;
-        let kind = field.kind();
+
+    /// `None` if it has no fields, has keys of its own, or fields of one object do
+    /// not stand together.
+    fn of(fields: &[Field], keys: &[Key]) -> Option<Shape> {
+        if fields.is_empty() || fields.iter().any(|field| has_key_of_its_own(*field)) {
+            return None;
+        }
         let mut between = Vec::new();
+        let mut objects = Objects::default();
+        let mut steps = Vec::new();
+        let mut open = false;
+        for field in fields {
+            let key = keys.get(field.def() as usize)?;
+            let kind = field.kind();
+            let start = between.len();
+            if open {
+                between.push(b'"');
+            }
+            objects.write_key(&mut between, key).ok()?;
+            open = is_quoted(kind);
+            if open {
+                between.push(b'"');
+            }
+            let layout = key.layout.clone().filter(|_| kind == FieldKind::Time);
+            steps.push((field.tag(), start, layout));
+        }
+        let end = between.len();
         if open {
             between.push(b'"');
         }
-        objects.write_key(&mut between, key).ok()?;
-        if needs.is_empty() {
-            // Every key is written with the comma before it.
-            *between.first_mut()? = b'{';
-        }
-        open = is_quoted(kind);
-        if open {
-            between.push(b'"');
-        }
-        needs.push(Need {
-            tag: field.tag(),
-            piece: Piece::new(between),
-            layout: key.layout.clone().filter(|_| kind == FieldKind::Time),
-        });
+        objects.leave(&mut between);
+        between.extend_from_slice(LINE_END);
+        // Every key is written with the comma before it.
+        *between.first_mut()? = b'{';
+        let ends = steps.iter().skip(1).map(|step| step.1).chain([end]);
+        let pieces: Vec<Piece> = steps
+            .iter()
+            .zip(ends)
+            .map(|(step, end)| Piece::new(between[step.1..end].to_vec()))
+            .collect();
+        let steps = steps.into_iter().zip(pieces);
+        let steps = steps.map(|((tag, _, layout), piece)| Step { tag, piece, layout });
+        Some(Shape {
+            steps: steps.collect(),
+            close: Piece::new(between[end..].to_vec()),
+        })
     }
-    let mut close = Vec::new();
-    if open {
-        close.push(b'"');
+
+    /// Writes the line of a row with as many fields, if it is one of this shape.
+    /// That shows as it is written: mostly it is.
+    ///
+    /// Not inlined, so that what the loop needs stays in registers.
+    #[inline(never)]
+    fn write(&self, out: &mut Vec<u8>, text: &[u8], fields: &[Field], values: &mut Values) -> bool {
+        let (start, replaced) = (out.len(), values.replaced);
+        let (mut steps, mut fields) = (self.steps.iter(), fields.iter());
+        loop {
+            let written = within(out, |room| {
+                while let (Some(step), Some(field)) = (steps.next(), fields.next()) {
+                    if !step.write_plain(room, text, field, values) {
+                        return Err(Some((step, field)));
+                    }
+                }
+                let closed = room.head(self.close.head());
+                if closed { Ok(()) } else { Err(None) }
+            });
+            match written {
+                Ok(()) => return true,
+                Err(Some((step, field))) => {
+                    if !step.write_slowly(out, text, *field, values) {
+                        out.truncate(start);
+                        values.replaced = replaced;
+                        return false;
+                    }
+                }
+                Err(None) => {
+                    self.close.write(out);
+                    return true;
+                }
+            }
+        }
     }
-    objects.leave(&mut close);
-    close.extend_from_slice(LINE_END);
-    Some((needs, Piece::new(close)))
 }
 
 /// Whether an entry is a key that stands in the line.
@@ -199,38 +203,6 @@ fn has_key_of_its_own(field: Field) -> bool {
 }
 
 impl Step {
-    /// The one for a field, among those that may come next.
-    #[inline]
-    fn find<'a>(mut next: &'a Start, field: &Field) -> Option<&'a Step> {
-        loop {
-            let step = next.as_deref()?;
-            if step.tag == field.tag() {
-                return Some(step);
-            }
-            next = &step.other;
-        }
-    }
-
-    /// The one for a field, among those that may come next, and whether it is new.
-    fn add(mut next: &mut Start, need: Need) -> (&mut Step, bool) {
-        while next.as_ref().is_some_and(|step| step.tag != need.tag) {
-            let Some(step) = next else { break };
-            next = &mut step.other;
-        }
-        let is_new = next.is_none();
-        let step = next.get_or_insert_with(|| {
-            Box::new(Step {
-                tag: need.tag,
-                next: None,
-                other: None,
-                piece: need.piece,
-                layout: need.layout,
-                close: None,
-            })
-        });
-        (step, is_new)
-    }
-
     /// Room for a row or so: short of less, a buffer grows.
     const ROOM_BYTES: usize = 1024;
 
@@ -239,6 +211,9 @@ impl Step {
     /// before, if it is the same. Else nothing, and false.
     #[inline]
     fn write_plain(&self, room: &mut Room, text: &[u8], field: &Field, values: &Values) -> bool {
+        if self.tag != field.tag() {
+            return false;
+        }
         let (start, len) = (field.start as usize, field.len as usize);
         let head = self.piece.head();
         if field.kind() == FieldKind::Text {
@@ -254,11 +229,21 @@ impl Step {
         }
     }
 
-    /// Writes any field that it is for.
+    /// Writes a field, if it is one that the step is for.
     #[inline(never)]
-    fn write_slowly(&self, out: &mut Vec<u8>, text: &[u8], field: Field, values: &mut Values) {
+    fn write_slowly(
+        &self,
+        out: &mut Vec<u8>,
+        text: &[u8],
+        field: Field,
+        values: &mut Values,
+    ) -> bool {
+        if self.tag != field.tag() {
+            return false;
+        }
         out.reserve(Self::ROOM_BYTES);
         self.piece.write(out);
         values.write_unquoted(out, text, field, self.layout.as_ref());
+        true
     }
 }
