@@ -1,6 +1,11 @@
 //! Encoding: lines of fields to JSON objects, with their parser and without, and
 //! strings to JSON.
 
+// One of the inputs is used.
+#[allow(dead_code)]
+#[path = "e2e/data.rs"]
+mod data;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -14,9 +19,9 @@ use tflog::sink::encode::{Encoder, Options};
 const TEXT_BYTES: usize = Pool::CHUNK_BYTES;
 
 /// As many lines as a chunk has room for.
-fn lines(line: impl Fn(usize) -> String) -> Vec<u8> {
+fn lines(all: impl Iterator<Item = String>) -> Vec<u8> {
     let mut text = Vec::with_capacity(TEXT_BYTES);
-    for line in (0..).map(line) {
+    for line in all {
         if text.len() + line.len() > TEXT_BYTES {
             break;
         }
@@ -58,49 +63,6 @@ fn mixed_log(n: usize) -> String {
     line
 }
 
-/// Lines whose lengths and fields differ as those of many visitors do.
-fn varied_log(n: usize) -> String {
-    let coin = |salt: usize| {
-        let mixed = (n * 8 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40
-    };
-    let paths = [
-        "/",
-        "/api/v1/orders",
-        "/api/v1/users/42",
-        "/healthz",
-        "/search?q=boots",
-        "/cart",
-    ];
-    let referrers = [
-        "-",
-        "https://shop.example.com/",
-        "https://www.example.org/search?q=boots",
-    ];
-    let agents = [
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
-        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
-        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
-        "curl/8.5.0",
-    ];
-    format!(
-        "10.{}.{}.{} - {} [23/Nov/2026:13:{:02}:{:02} +0000] \"{} {} HTTP/1.1\" {} {} \"{}\" \"{}\"\n",
-        coin(0) % 256,
-        coin(0) / 256 % 256,
-        coin(0) / 65536 % 256,
-        ["-", "-", "alice"][coin(1) % 3],
-        n / 3000 % 60,
-        n / 50 % 60,
-        ["GET", "GET", "POST"][coin(2) % 3],
-        paths[coin(3) % paths.len()],
-        [200, 200, 200, 304, 404, 500][coin(4) % 6],
-        coin(5) % 100_000,
-        referrers[coin(6) % referrers.len()],
-        agents[coin(7) % agents.len()],
-    )
-}
-
 /// Lines whose keys stand in them.
 fn logfmt(n: usize) -> String {
     format!(
@@ -128,16 +90,15 @@ fn klog(n: usize) -> String {
 }
 
 fn to_json(criterion: &mut Criterion) {
-    rows_to_json(criterion, "combined", "combined", &lines(access_log));
-    rows_to_json(criterion, "combined, mixed", "combined", &lines(mixed_log));
-    rows_to_json(
-        criterion,
-        "combined, varied",
-        "combined",
-        &lines(varied_log),
-    );
-    rows_to_json(criterion, "logfmt", "logfmt", &lines(logfmt));
-    rows_to_json(criterion, "klog", "klog", &lines(klog));
+    let mut rows = |name: &str, format: &str, text: &[u8]| {
+        rows_to_json(criterion, name, format, text);
+    };
+    rows("combined", "combined", &lines((0..).map(access_log)));
+    rows("combined, mixed", "combined", &lines((0..).map(mixed_log)));
+    let varied = lines(data::combined_lines());
+    rows("combined, varied", "combined", &varied);
+    rows("logfmt", "logfmt", &lines((0..).map(logfmt)));
+    rows("klog", "klog", &lines((0..).map(klog)));
 }
 
 fn rows_to_json(criterion: &mut Criterion, name: &str, format: &str, text: &[u8]) {

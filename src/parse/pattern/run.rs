@@ -54,12 +54,12 @@ impl State {
         self.fields[step.slot] = Field::new(step.def, kind, start, end);
     }
 
-    /// Puts `text[start..end]` where `step` has it, or says that there is nothing:
-    /// which of the two varies from line to line, so no branch depends on it.
+    /// As [`State::put`], but a lone `-` is nothing: whether it is one varies from
+    /// line to line, so no branch depends on it.
     #[inline(always)]
-    fn put_unless(&mut self, absent: bool, step: &Step, kind: FieldKind, start: usize, end: usize) {
-        let field = Field::new(step.def, kind, start, end);
-        self.fields[step.slot] = field.unless(absent);
+    fn put_value(&mut self, step: &Step, kind: FieldKind, text: &[u8], start: usize, end: usize) {
+        let absent = (end - start == 1) & (text.get(start) == Some(&b'-'));
+        self.fields[step.slot] = Field::new(step.def, kind, start, end).unless(absent);
     }
 
     /// Says that there is nothing for `step`.
@@ -244,9 +244,8 @@ fn run_inside(group: &Group, text: &[u8], slot: usize, state: &mut State) {
 #[inline(always)]
 fn trimmed(step: &Step, text: &[u8], start: usize, end: usize, state: &mut State) {
     match &text[start..end] {
-        inside @ [first, ..] if *first != b' ' && inside.last() != Some(&b' ') => {
-            let absent = inside.len() == 1 && *first == b'-';
-            state.put_unless(absent, step, FieldKind::Text, start, end);
+        [first, ..] if *first != b' ' && text[end - 1] != b' ' => {
+            state.put_value(step, FieldKind::Text, text, start, end);
         }
         _ => odd_text(step, text, start, end, state),
     }
@@ -347,9 +346,8 @@ fn word_end(until: &[Stop], text: &[u8], at: usize, end: usize) -> Option<usize>
 /// Takes the word `text[at..end]`, if it is not empty; `-` is absent.
 #[inline(always)]
 fn word(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) -> Option<usize> {
-    let first = text.get(at..end)?.first()?;
-    let absent = end - at == 1 && *first == b'-';
-    state.put_unless(absent, step, FieldKind::Text, at, end);
+    (end > at).then_some(())?;
+    state.put_value(step, FieldKind::Text, text, at, end);
     Some(end)
 }
 
@@ -493,7 +491,6 @@ fn quoted(step: &Step, text: &[u8], at: usize, end: usize, state: &mut State) ->
     } else {
         FieldKind::Text
     };
-    let absent = close == at + 1 && text[at] == b'-';
-    state.put_unless(absent, step, kind, at, close);
+    state.put_value(step, kind, text, at, close);
     Some(close + 1)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// More shapes than are kept, some of more fields than are kept, over and over.
+/// More shapes than are kept, some of very many fields, over and over.
 #[test]
 fn rows_of_very_many_shapes_are_written_as_by_a_new_encoder() {
     let (mut json, needs) = encoder("json");
